@@ -1,0 +1,26 @@
+# The same code and the same lock as on a laptop, plus what Airflow needs to keep its state in PostgreSQL.
+FROM python:3.11-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 DO_NOT_TRACK=1 TZ=UTC
+WORKDIR /app
+
+COPY requirements-bootstrap.lock requirements-server.lock ./
+RUN pip install --require-hashes -r requirements-bootstrap.lock \
+ && uv pip install --system --require-hashes -r requirements-server.lock
+
+COPY pyproject.toml README.md ./
+COPY warehouse warehouse
+COPY ingestion ingestion
+COPY ml ml
+COPY quality quality
+COPY serving serving
+COPY sandbox sandbox
+COPY dbt_project dbt_project
+COPY dags dags
+COPY notebooks notebooks
+RUN uv pip install --system --no-deps --no-build-isolation --editable . \
+ && useradd --create-home --uid 10001 warehouse \
+ && mkdir /data && chown warehouse /data
+
+USER warehouse
+VOLUME /data

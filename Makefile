@@ -1,0 +1,49 @@
+# Thin: each target is one line of the real tool. `make demo` and `make test` need Python 3.11 and nothing else.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format up soak lock
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# The stamp is newer than both locks once everything they name is installed.
+.venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: .venv/installed ## install everything from the hashed lock into .venv
+
+demo: .venv/installed ## a sandbox company, the whole road, and a comparison with its truth
+	$(BIN)/warehouse sandbox create
+	$(BIN)/warehouse run
+	$(BIN)/warehouse verify
+
+test: .venv/installed ## the whole test suite
+	$(BIN)/python -m pytest -m "not soak" --durations=15
+
+soak: .venv/installed ## move on through 30 days in a loop
+	$(BIN)/python -m pytest -m soak -s
+
+lint: .venv/installed ## ruff, sqlfluff, dbt parse
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd dbt_project && WAREHOUSE_DB=:memory: DBT_PROFILES_DIR=. ../$(BIN)/dbt --quiet parse --target gold
+	cd dbt_project && WAREHOUSE_DB=:memory: ../$(BIN)/sqlfluff lint --processes 2 models
+
+format: .venv/installed ## let ruff format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+up: .venv/installed ## Airflow with the DAGs on the sandbox, until Ctrl-C
+	$(BIN)/warehouse up
+
+lock: .venv/installed ## resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra server --constraint requirements.lock --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements-server.lock
+	echo uv | $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url - -o requirements-bootstrap.lock

@@ -1,0 +1,111 @@
+{#- Fields of an API object kept as JSON text. Everything is read as text first: a cast of JSON numbers would turn 1.5 into 2.
+    Each macro has a default (DuckDB) and can be given a `spark__` sister. -#}
+
+{#- Text at a path of a JSON column; of an opened object (a struct column named `fields`, see below) where that is given. -#}
+{%- macro text_at(json, path) -%}
+{%- if json.split('.')[-1] != 'fields' -%}
+{{ json_text(json, path) }}
+{%- else -%}
+{%- set key = path.split('.')[0].split('[')[0] -%}
+{%- set rest = path[key | length:] -%}
+{{ json ~ '."' ~ key ~ '"' if not rest else json_text(json ~ '."' ~ key ~ '"', rest[1:]) }}
+{%- endif -%}
+{%- endmacro -%}
+
+{#- An object opened once: a struct of the texts of all the keys that `columns` (rendered with json='fields') reads.
+    One parse instead of one per column: a tenth of the time on invoices. -#}
+{%- macro opened(json, columns) -%}
+{%- set keys = modules.re.findall('fields\\."(\\w+)"', columns) | unique | list -%}
+{{ json_fields(json, keys) }} as fields
+{%- endmacro -%}
+
+{#- The JSON text below a path (an object or an array), NULL where it is absent or null. -#}
+{%- macro json_below(json, path) -%}{{ text_at(json, path) }}{%- endmacro -%}
+
+{#- RFC 7396: arrays whole, null takes a key away. -#}
+{%- macro merged_json(json, patch) -%}{{ return(adapter.dispatch('merged_json', 'warehouse')(json, patch)) }}{%- endmacro -%}
+{%- macro default__merged_json(json, patch) -%}cast(json_merge_patch(cast({{ json }} as json), cast({{ patch }} as json)) as varchar){%- endmacro -%}
+
+{%- macro is_text_like(text, pattern) -%}{{ return(adapter.dispatch('is_text_like', 'warehouse')(text, pattern)) }}{%- endmacro -%}
+{%- macro default__is_text_like(text, pattern) -%}regexp_full_match({{ text }}, '{{ pattern }}'){%- endmacro -%}
+{%- macro spark__is_text_like(text, pattern) -%}({{ text }} rlike '^({{ pattern }})$'){%- endmacro -%}
+
+{#- A whole number of at most 18 digits; NULL for anything else (landing set 1.5, true and NaN aside). -#}
+{%- macro whole_at(json, path) -%}
+case when {{ is_text_like(text_at(json, path), '-?[0-9]{1,18}') }} then cast({{ text_at(json, path) }} as bigint) end
+{%- endmacro -%}
+
+{%- macro decimal_at(json, path, type='decimal(38, 12)') -%}
+case when {{ is_text_like(text_at(json, path), '-?[0-9]{1,24}([.][0-9]{1,12})?') }} then cast({{ text_at(json, path) }} as {{ type }}) end
+{%- endmacro -%}
+
+{%- macro flag_at(json, path) -%}
+case {{ text_at(json, path) }} when 'true' then true when 'false' then false end
+{%- endmacro -%}
+
+{#- An id that may stand there alone or as an expanded object. -#}
+{%- macro id_at(json, path) -%}
+case when left({{ text_at(json, path) }}, 1) = '{' then {{ text_at(json, path ~ '.id') }} else {{ text_at(json, path) }} end
+{%- endmacro -%}
+
+{#- Epoch seconds as a UTC TIMESTAMP. -#}
+{%- macro instant_at(json, path) -%}{{ epoch_instant(whole_at(json, path)) }}{%- endmacro -%}
+
+{#- The id of an array's element: a bare string or an expanded object. -#}
+{%- macro element_id(element) -%}
+case when left({{ element }}, 1) = '{' then {{ text_at(element, 'id') }} else {{ element }} end
+{%- endmacro -%}
+
+{#- A select of one row per element of a JSON array: the named columns, `element` (JSON text; a bare string unquoted) and `position` from 1. -#}
+{%- macro each_element(relation, columns, json, path='') -%}{{ return(adapter.dispatch('each_element', 'warehouse')(relation, columns, json, path)) }}{%- endmacro -%}
+{%- macro default__each_element(relation, columns, json, path='') -%}
+    select
+        {% for column in columns %}{{ column }}, {% endfor %}
+        unnest(json_extract_string({{ json }}, '${{ '.' ~ path if path else '' }}[*]')) as element,
+        unnest(range(1, cast(json_array_length(json_extract({{ json }}, '${{ '.' ~ path if path else '' }}')) as bigint) + 1)) as position
+    from {{ relation }}
+    where json_array_length(json_extract({{ json }}, '${{ '.' ~ path if path else '' }}')) > 0
+{%- endmacro -%}
+
+{#- Sum over an array of objects inside one row: Σ element[field], each a whole number; optionally where another field equals a value. -#}
+{%- macro sum_below(json, path, field, where_field=none, where_value=none) -%}{{ return(adapter.dispatch('sum_below', 'warehouse')(json, path, field, where_field, where_value)) }}{%- endmacro -%}
+{%- macro default__sum_below(json, path, field, where_field=none, where_value=none) -%}
+coalesce(list_sum(list_transform(
+    json_extract({{ json_below(json, path) }}, '$[*]'),
+    lambda element : case
+        when {% if where_field %}json_extract_string(element, '$.{{ where_field }}') = '{{ where_value }}' and {% endif -%}
+            regexp_full_match(json_extract_string(element, '$.{{ field }}'), '-?[0-9]{1,18}')
+            then cast(json_extract_string(element, '$.{{ field }}') as bigint)
+        else 0
+    end
+)), 0)
+{%- endmacro -%}
+
+{#- The ids of an array's elements, bare or expanded, as one text in their order; NULL without an array. -#}
+{%- macro ids_text(json, path) -%}{{ return(adapter.dispatch('ids_text', 'warehouse')(json, path)) }}{%- endmacro -%}
+{%- macro default__ids_text(json, path) -%}
+array_to_string(list_transform(
+    json_extract_string({{ json }}, '${{ '.' ~ path if path else '' }}[*]'),
+    lambda element : case when left(element, 1) = '{' then json_extract_string(element, '$.id') else element end
+), ',')
+{%- endmacro -%}
+
+{#- The keys of an object as a list; the text of a value whose key is itself a column. -#}
+{%- macro json_keys(json) -%}{{ return(adapter.dispatch('json_keys', 'warehouse')(json)) }}{%- endmacro -%}
+{%- macro default__json_keys(json) -%}coalesce(json_keys({{ json }}), []){%- endmacro -%}
+{%- macro spark__json_keys(json) -%}coalesce(json_object_keys({{ json }}), array()){%- endmacro -%}
+
+{%- macro text_at_key(json, key) -%}{{ return(adapter.dispatch('text_at_key', 'warehouse')(json, key)) }}{%- endmacro -%}
+{%- macro default__text_at_key(json, key) -%}json_extract_string({{ json }}, '/' || {{ key }}){%- endmacro -%}
+{%- macro spark__text_at_key(json, key) -%}get_json_object({{ json }}, '$.' || {{ key }}){%- endmacro -%}
+
+{#- A text as a whole number, NULL for anything else. -#}
+{%- macro whole_of(text) -%}
+case when {{ is_text_like(text, '-?[0-9]{1,18}') }} then cast({{ text }} as bigint) end
+{%- endmacro -%}
+
+{#- Whether a JSON array of strings holds a text. -#}
+{%- macro array_text_contains(json, text) -%}{{ return(adapter.dispatch('array_text_contains', 'warehouse')(json, text)) }}{%- endmacro -%}
+{%- macro default__array_text_contains(json, text) -%}
+list_contains(json_extract_string({{ json }}, '$[*]'), {{ text }})
+{%- endmacro -%}

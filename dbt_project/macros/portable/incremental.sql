@@ -1,0 +1,21 @@
+{# Incremental by load id, rebuilt by day. A model is configured with materialized='incremental',
+   incremental_strategy='rebuild_days', unique_key=<its key column>
+   and selects, for every day it was told of, all rows of that day. A day that has lost its last row is named by a row
+   whose key is NULL: it is deleted, nothing is inserted for it. #}
+{% macro get_incremental_rebuild_days_sql(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set key = arg_dict['unique_key'] -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where date_partition in (select date_partition from {{ arg_dict['temp_relation'] }});
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+    where {{ key }} is not null
+    order by date_partition
+{% endmacro %}
+
+{# The highest load that a model has taken in; -1 where it is empty. #}
+{% macro loaded_through(relation=none, column='load_id') -%}
+    (select coalesce(max({{ column }}), -1) from {{ relation or this }})
+{%- endmacro %}

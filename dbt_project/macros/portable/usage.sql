@@ -1,0 +1,26 @@
+{# Days of API calls that changed since a model took in its last load: days of newly delivered calls, and days that lost a
+   call because it was sent again under another day. #}
+{% macro changed_usage_days(since) -%}
+    select date_partition
+    from {{ ref('int_api_calls') }}
+    where load_id > {{ since }}
+    union
+    select {{ explode_list('also_seen_on') }} as date_partition
+    from {{ ref('int_api_calls') }}
+    where load_id > {{ since }} and also_seen_on is not null
+{%- endmacro %}
+
+{# Rows that name days without any row left, so that the strategy rebuild_days deletes them. #}
+{% macro emptied_days(days, rows, columns) -%}
+    select
+        {%- for column in columns %}
+        {{ 'date_partition' if column == 'date_partition' else 'null' }} as {{ column }},
+        {%- endfor %}
+    from {{ days }}
+    where date_partition not in (select date_partition from {{ rows }})
+{%- endmacro %}
+
+{# 2xx, 3xx, 4xx or 5xx. #}
+{% macro status_class(response_code) -%}
+    cast({{ whole_quotient(response_code, 100) }} as {{ dbt.type_string() }}) || 'xx'
+{%- endmacro %}

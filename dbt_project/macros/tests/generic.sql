@@ -1,0 +1,65 @@
+{# The project's own generic tests: dbt's packages can't be installed offline. #}
+
+{# Whether the whole table is to be looked at: on a full refresh, once a week (Sundays), or by the variable. #}
+{% macro looks_at_all_days() -%}
+    {%- set today = modules.datetime.datetime.strptime(var('as_of')[:10], '%Y-%m-%d') -%}
+    {{ return(var('test_loads') < 0 or flags.FULL_REFRESH or today.isoweekday() == 7) }}
+{%- endmacro %}
+
+{# Rows of the days that the last loads touched: a big table is not read as a whole each day. #}
+{% macro on_touched_days(model, load_column) -%}
+    {%- if looks_at_all_days() -%}
+        true
+    {%- else -%}
+        date_partition in (
+            select date_partition from {{ model }}
+            where {{ load_column }} > (select max({{ load_column }}) - {{ var('test_loads') }} from {{ model }})
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{% test unique_on_touched_days(model, column_name, load_column='load_id') %}
+select {{ column_name }}
+from {{ model }}
+where {{ column_name }} is not null and {{ on_touched_days(model, load_column) }}
+group by {{ column_name }}
+having count(*) > 1
+{% endtest %}
+
+{% test relationships_on_touched_days(model, column_name, to, field, load_column='load_id') %}
+select distinct {{ column_name }}
+from {{ model }}
+where
+    {{ column_name }} is not null
+    and {{ on_touched_days(model, load_column) }}
+    and {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
+{% endtest %}
+
+{# No two rows share these columns. #}
+{% test unique_combination(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}
+
+{# Every row fulfils an expression; NULL counts as a failure. #}
+{% test always_true(model, expression) %}
+select *
+from {{ model }}
+where not coalesce({{ expression }}, false)
+{% endtest %}
+
+{# Intervals [valid_from, valid_to) of each key are contiguous, of positive length, and the last one is open. #}
+{% test contiguous_history(model, key) %}
+select {{ key }}, valid_from, valid_to
+from (
+    select
+        {{ key }},
+        valid_from,
+        valid_to,
+        lead(valid_from) over (partition by {{ key }} order by valid_from) as next_from
+    from {{ model }}
+) as history
+where valid_to is distinct from next_from or valid_to <= valid_from
+{% endtest %}

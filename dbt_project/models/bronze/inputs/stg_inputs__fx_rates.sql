@@ -1,0 +1,29 @@
+-- one row per landed line of the exchange rates: one unit of base buys rate units of quote.
+
+with
+
+landed as (
+
+    select
+        {{ json_fields('_raw', ['date', 'base', 'quote', 'rate', 'source']) }} as record,
+        _load_id,
+        _extracted_at
+    from {{ source('raw_inputs', 'fx_rates') }}
+
+),
+
+final as (
+
+    select
+        cast(record."date" as date) as rate_on,
+        upper(record.base) as base,
+        upper(record.quote) as quote,
+        cast(record.rate as decimal(28, 12)) as rate,
+        record.source as rate_source,
+        _load_id as load_id,
+        _extracted_at as extracted_at
+    from landed
+
+)
+
+select * from final

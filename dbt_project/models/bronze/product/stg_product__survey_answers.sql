@@ -1,0 +1,29 @@
+-- one row per landed answer to a survey (NPS or CES).
+
+with
+
+landed as (
+
+    select
+        {{ json_fields('_raw', ['id', 'account_id', 'kind', 'score', 'answered_at']) }} as record,
+        _load_id,
+        _extracted_at
+    from {{ source('raw_product', 'survey_answers') }}
+
+),
+
+final as (
+
+    select
+        record.id as answer_id,
+        record.account_id as account_id,
+        record.kind as survey_kind,
+        {{ whole_number('record.score') }} as score,
+        {{ parse_instant('record.answered_at') }} as answered_at,
+        _load_id as load_id,
+        _extracted_at as extracted_at
+    from landed
+
+)
+
+select * from final

@@ -1,0 +1,31 @@
+-- one row per landed version of a product user.
+
+with
+
+landed as (
+
+    select
+        {{ json_fields('_raw', ['id', 'account_id', 'email', 'name', 'role', 'created_at', 'updated_at']) }} as record,
+        _load_id,
+        _extracted_at
+    from {{ source('raw_product', 'users') }}
+
+),
+
+final as (
+
+    select
+        record.id as user_id,
+        record.account_id as account_id,
+        record.email as email,
+        record.name as user_name,
+        record.role as role,
+        {{ parse_instant('record.created_at') }} as created_at,
+        {{ parse_instant('record.updated_at') }} as updated_at,
+        _load_id as load_id,
+        _extracted_at as extracted_at
+    from landed
+
+)
+
+select * from final

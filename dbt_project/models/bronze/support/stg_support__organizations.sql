@@ -1,0 +1,29 @@
+-- one row per landed version of an organisation.
+
+with
+
+landed as (
+
+    select
+        {{ json_fields('_raw', ['id', 'external_id', 'name', 'created_at', 'updated_at']) }} as record,
+        _load_id,
+        _extracted_at
+    from {{ source('raw_support', 'organizations') }}
+
+),
+
+final as (
+
+    select
+        record.id as organization_id,
+        record.external_id as external_id,
+        record.name as organization_name,
+        {{ parse_instant('record.created_at') }} as created_at,
+        {{ parse_instant('record.updated_at') }} as updated_at,
+        _load_id as load_id,
+        _extracted_at as extracted_at
+    from landed
+
+)
+
+select * from final

@@ -1,0 +1,31 @@
+-- one row per landed version of a support user (agent, admin or end user).
+
+with
+
+landed as (
+
+    select
+        {{ json_fields('_raw', ['id', 'organization_id', 'role', 'email', 'name', 'created_at', 'updated_at']) }} as record,
+        _load_id,
+        _extracted_at
+    from {{ source('raw_support', 'users') }}
+
+),
+
+final as (
+
+    select
+        record.id as user_id,
+        record.organization_id as organization_id,
+        record.role as role,
+        record.email as email,
+        record.name as user_name,
+        {{ parse_instant('record.created_at') }} as created_at,
+        {{ parse_instant('record.updated_at') }} as updated_at,
+        _load_id as load_id,
+        _extracted_at as extracted_at
+    from landed
+
+)
+
+select * from final

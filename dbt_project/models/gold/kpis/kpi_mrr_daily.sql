@@ -1,0 +1,120 @@
+-- one row per day and currency: MRR at the day's end, and what moved it
+with steps as (
+    select * from {{ ref('int_customer_mrr_steps') }}
+),
+
+movements as (
+    select * from {{ ref('fact_mrr_movements') }}
+),
+
+fx_rates as (
+    select * from {{ ref('int_fx_rates') }}
+),
+
+currencies as (
+    select * from {{ ref('currencies') }}
+),
+
+first_days as (
+    select
+        currency,
+        min({{ reporting_date('valid_from') }}) as first_day
+    from steps
+    group by currency
+),
+
+days as (
+    select
+        spine.day as date_partition,
+        {{ day_start(add_days('spine.day', 1)) }} as ends_at
+    from {{ date_spine("(select min(first_day) from first_days)", last_day()) }} as spine
+),
+
+levels as (
+    select
+        days.date_partition,
+        first_days.currency,
+        coalesce(sum(steps.mrr_minor), 0) as mrr_minor,
+        coalesce(sum(steps.list_mrr_minor), 0) as list_mrr_minor,
+        sum(case when steps.mrr_minor > 0 then 1 else 0 end) as paying_customers
+    from days
+    inner join first_days
+        on days.date_partition >= first_days.first_day
+    left join steps
+        on
+            first_days.currency = steps.currency
+            and steps.valid_from < days.ends_at and steps.valid_to >= days.ends_at
+    group by days.date_partition, first_days.currency
+),
+
+movement_sums as (
+    select
+        date_partition,
+        currency,
+        {%- for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation'] %}
+        sum(case when movement_type = '{{ type }}' then amount_minor else 0 end) as {{ type }}_minor,
+        {%- endfor %}
+        sum(amount_reporting_minor) as movements_reporting_minor
+    from movements
+    group by date_partition, currency
+),
+
+valued as (
+    select
+        levels.*,
+        {%- for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation'] %}
+        coalesce(movement_sums.{{ type }}_minor, 0) as {{ type }}_minor,
+        {%- endfor %}
+        coalesce(movement_sums.movements_reporting_minor, 0) as movements_reporting_minor,
+        currencies.exponent,
+        reporting.exponent as reporting_exponent,
+        case
+            when levels.mrr_minor = 0 then cast(0 as decimal(28, 6))
+            else {{ to_reporting(
+                'levels.mrr_minor', rate_or_error('fx_rates.rate_to_reporting', 'levels.currency', 'levels.date_partition'),
+                'currencies.exponent', 'reporting.exponent',
+            ) }}
+        end as mrr_reporting_minor
+    from levels
+    left join movement_sums
+        on levels.date_partition = movement_sums.date_partition and levels.currency = movement_sums.currency
+    left join fx_rates
+        on levels.currency = fx_rates.currency and levels.date_partition = fx_rates.date
+    left join currencies
+        on levels.currency = currencies.currency
+    left join currencies as reporting
+        on reporting.currency = '{{ var("reporting_currency") }}'
+),
+
+opened as (
+    select
+        *,
+        lag(mrr_minor, 1, 0) over (partition by currency order by date_partition) as opening_mrr_minor,
+        lag(mrr_reporting_minor, 1, 0) over (partition by currency order by date_partition) as opening_mrr_reporting_minor
+    from valued
+),
+
+final as (
+    select
+        {{ md5_id(['date_partition', 'currency']) }} as id,
+        date_partition,
+        currency,
+        cast(paying_customers as bigint) as paying_customers,
+        cast(opening_mrr_minor as decimal(28, 6)) as opening_mrr_minor,
+        {%- for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation'] %}
+        cast({{ type }}_minor as decimal(28, 6)) as {{ type }}_minor,
+        {%- endfor %}
+        cast(mrr_minor as decimal(28, 6)) as mrr_minor,
+        cast(list_mrr_minor as decimal(28, 6)) as list_mrr_minor,
+        cast(12 * mrr_minor as decimal(28, 6)) as arr_minor,
+        cast(mrr_reporting_minor as decimal(28, 6)) as mrr_reporting_minor,
+        cast(12 * mrr_reporting_minor as decimal(28, 6)) as arr_reporting_minor,
+        cast(movements_reporting_minor as decimal(28, 6)) as movements_reporting_minor,
+        cast(
+            mrr_reporting_minor - opening_mrr_reporting_minor - movements_reporting_minor as decimal(28, 6)
+        ) as fx_reporting_minor,
+        {{ for_people('mrr_reporting_minor', 'reporting_exponent') }} as mrr_amount
+    from opened
+)
+
+select * from final

@@ -1,0 +1,302 @@
+-- one row per subscription item and stretch of time within one version of its subscription (an inferred version is cut by invoices)
+{% set line_columns = stripe_invoice_line('fields') %}
+with versions as (
+    select * from {{ ref('int_subscription_versions') }}
+),
+
+invoices as (
+    select * from {{ ref('int_invoices') }}
+    where finalized_at is not null
+),
+
+elements as (
+    {{ each_element(
+        'versions', ['subscription_id', 'version_number', 'valid_from', 'valid_to', 'noted_at', 'is_inferred', 'has_more_items'],
+        'items_json'
+    ) }}
+),
+
+listed as (
+    select
+        subscription_id,
+        {{ text_at('element', 'id') }} as subscription_item_id,
+        version_number,
+        valid_from,
+        valid_to,
+        noted_at,
+        is_inferred,
+        coalesce({{ id_at('element', 'price') }}, {{ id_at('element', 'plan') }}) as price_id,
+        {{ whole_at('element', 'quantity') }} as quantity,
+        {{ json_below('element', 'discounts') }} as discounts_json,
+        {{ json_below('element', 'tax_rates') }} as tax_rates_json,
+        case
+            when left({{ text_at('element', 'price') }}, 1) = '{' then {{ text_at('element', 'price') }}
+            when left({{ text_at('element', 'plan') }}, 1) = '{' then {{ text_at('element', 'plan') }}
+        end as embedded_price_json,
+        {{ instant_at('element', 'created') }} as created_at
+    from elements
+),
+
+-- A snapshot that was cut shows some of the items: the others are taken from the nearest whole one.
+whole_versions as (
+    select
+        cut.subscription_id,
+        cut.version_number,
+        cut.valid_from,
+        cut.valid_to,
+        cut.noted_at,
+        cut.is_inferred,
+        min(whole.version_number) as whole_number
+    from versions as cut
+    inner join versions as whole
+        on
+            cut.subscription_id = whole.subscription_id
+            and cut.has_more_items and not whole.has_more_items
+            and whole.version_number > cut.version_number
+    group by cut.subscription_id, cut.version_number, cut.valid_from, cut.valid_to, cut.noted_at, cut.is_inferred
+),
+
+missing_items as (
+    select
+        whole_versions.subscription_id,
+        whole_items.subscription_item_id,
+        whole_versions.version_number,
+        whole_versions.valid_from,
+        whole_versions.valid_to,
+        whole_versions.noted_at,
+        true as is_inferred,
+        whole_items.price_id,
+        whole_items.quantity,
+        whole_items.discounts_json,
+        whole_items.tax_rates_json,
+        whole_items.embedded_price_json,
+        whole_items.created_at
+    from whole_versions
+    inner join listed as whole_items
+        on
+            whole_versions.subscription_id = whole_items.subscription_id
+            and whole_versions.whole_number = whole_items.version_number
+    left join listed as shown
+        on
+            whole_versions.subscription_id = shown.subscription_id
+            and whole_versions.version_number = shown.version_number
+            and whole_items.subscription_item_id = shown.subscription_item_id
+    where shown.subscription_item_id is null and whole_items.created_at < whole_versions.valid_to
+),
+
+known as (
+    select * from listed
+    union all
+    select * from missing_items
+),
+
+inferred_versions as (
+    select * from versions
+    where is_inferred
+),
+
+inferred_subscriptions as (
+    select
+        subscription_id
+    from inferred_versions
+    group by subscription_id
+),
+
+inferred_invoices as (
+    select
+        invoices.subscription_id,
+        invoices.created_at,
+        invoices.lines_json
+    from invoices
+    inner join inferred_subscriptions
+        on invoices.subscription_id = inferred_subscriptions.subscription_id
+),
+
+line_elements as (
+    {{ each_element('inferred_invoices', ['subscription_id', 'created_at'], 'lines_json') }}
+),
+
+opened_lines as (
+    select
+        subscription_id,
+        created_at,
+        {{ opened('element', line_columns) }}
+    from line_elements
+),
+
+lines as (
+    select
+        subscription_id,
+        created_at,
+        {{- line_columns }}
+    from opened_lines
+),
+
+-- what an item cost from an instant on, by the lines that charge it: a period's, or a proration's for the rest of one
+line_points as (
+    select
+        subscription_id,
+        subscription_item_id,
+        period_start_at as holds_from,
+        max(period_end_at) as paid_until,
+        {{ arg_max('price_id', '(created_at, invoice_line_id)') }} as price_id,
+        {{ arg_max('cast(quantity as bigint)', '(created_at, invoice_line_id)') }} as quantity
+    from lines
+    where subscription_item_id is not null and quantity is not null and amount_minor >= 0
+    group by subscription_id, subscription_item_id, period_start_at
+),
+
+items_with_lines as (
+    select
+        subscription_id,
+        subscription_item_id,
+        max(paid_until) as paid_until
+    from line_points
+    group by subscription_id, subscription_item_id
+),
+
+inferred_points as (
+    -- from the lines
+    select
+        inferred_versions.subscription_id,
+        inferred_versions.version_number,
+        inferred_versions.valid_from,
+        inferred_versions.valid_to,
+        line_points.subscription_item_id,
+        line_points.holds_from,
+        line_points.price_id,
+        line_points.quantity,
+        1 as stage
+    from inferred_versions
+    inner join line_points
+        on
+            inferred_versions.subscription_id = line_points.subscription_id
+            and line_points.holds_from < inferred_versions.valid_to
+    union all
+    -- what is gone by the first sight was there until the last period that was paid
+    select
+        inferred_versions.subscription_id,
+        inferred_versions.version_number,
+        inferred_versions.valid_from,
+        inferred_versions.valid_to,
+        items_with_lines.subscription_item_id,
+        items_with_lines.paid_until as holds_from,
+        cast(null as varchar) as price_id,
+        cast(null as bigint) as quantity,
+        2 as stage
+    from inferred_versions
+    inner join items_with_lines
+        on
+            inferred_versions.subscription_id = items_with_lines.subscription_id
+            and items_with_lines.paid_until < inferred_versions.valid_to
+    left join known
+        on
+            inferred_versions.subscription_id = known.subscription_id
+            and inferred_versions.version_number = known.version_number
+            and items_with_lines.subscription_item_id = known.subscription_item_id
+    where known.subscription_item_id is null
+    union all
+    -- what was seen: from then on; without any line since the item was made
+    select
+        known.subscription_id,
+        known.version_number,
+        known.valid_from,
+        known.valid_to,
+        known.subscription_item_id,
+        case
+            when items_with_lines.subscription_item_id is null then coalesce(known.created_at, known.valid_from)
+            else known.noted_at
+        end as holds_from,
+        known.price_id,
+        known.quantity,
+        3 as stage
+    from known
+    left join items_with_lines
+        on
+            known.subscription_id = items_with_lines.subscription_id
+            and known.subscription_item_id = items_with_lines.subscription_item_id
+    where known.is_inferred
+),
+
+-- points before the version's beginning fall on it: the last one stands
+placed_points as (
+    select
+        *,
+        greatest(holds_from, valid_from) as point_from,
+        row_number() over (
+            partition by subscription_item_id, version_number, greatest(holds_from, valid_from)
+            order by holds_from desc, stage desc
+        ) as place
+    from inferred_points
+    where holds_from < valid_to
+),
+
+inferred_stretches as (
+    select
+        subscription_id,
+        subscription_item_id,
+        version_number,
+        point_from as valid_from,
+        coalesce(
+            lead(point_from) over (partition by subscription_item_id, version_number order by point_from), valid_to
+        ) as valid_to,
+        price_id,
+        quantity
+    from placed_points
+    where place = 1
+),
+
+stretches as (
+    select
+        subscription_id,
+        subscription_item_id,
+        version_number,
+        valid_from,
+        valid_to,
+        price_id,
+        quantity,
+        discounts_json,
+        tax_rates_json,
+        embedded_price_json,
+        false as is_inferred
+    from known
+    where not is_inferred
+    union all
+    select
+        inferred_stretches.subscription_id,
+        inferred_stretches.subscription_item_id,
+        inferred_stretches.version_number,
+        inferred_stretches.valid_from,
+        inferred_stretches.valid_to,
+        inferred_stretches.price_id,
+        inferred_stretches.quantity,
+        known.discounts_json,
+        known.tax_rates_json,
+        case when known.price_id = inferred_stretches.price_id then known.embedded_price_json end as embedded_price_json,
+        true as is_inferred
+    from inferred_stretches
+    left join known
+        on
+            inferred_stretches.subscription_id = known.subscription_id
+            and inferred_stretches.version_number = known.version_number
+            and inferred_stretches.subscription_item_id = known.subscription_item_id
+    where inferred_stretches.price_id is not null
+),
+
+final as (
+    select
+        subscription_id,
+        subscription_item_id,
+        version_number,
+        valid_from,
+        valid_to,
+        price_id,
+        quantity,
+        discounts_json,
+        tax_rates_json,
+        embedded_price_json,
+        is_inferred
+    from stretches
+)
+
+select * from final

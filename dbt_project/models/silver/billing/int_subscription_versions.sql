@@ -1,0 +1,237 @@
+-- one row per subscription and state that held from one instant to the next (contiguous, half-open intervals)
+with keyed as (
+    select * from {{ ref('int_subscription_states') }}
+),
+
+-- Event times are whole seconds and ids don't sort. Within a second the changes form a chain, before -> after: the state that
+-- is arrived at once more than it is left is its end; where all balance, nothing has changed.
+balance_of_a_second as (
+    select
+        object_id,
+        known_at,
+        state_key,
+        sum(case origin when 'after' then 1 else -1 end) as net
+    from keyed
+    where origin in ('after', 'before')
+    group by object_id, known_at, state_key
+),
+
+afters as (
+    select
+        keyed.*,
+        balance_of_a_second.net,
+        row_number() over (
+            partition by keyed.object_id, keyed.known_at
+            order by
+                case when keyed.event_type = 'customer.subscription.deleted' then 0 else 1 end,
+                balance_of_a_second.net desc,
+                case when keyed.event_type = 'customer.subscription.created' then 1 else 0 end,
+                keyed.state_key
+        ) as place,
+        max(case when keyed.event_type = 'customer.subscription.updated' then 0 else 1 end) over (
+            partition by keyed.object_id, keyed.known_at
+        ) as has_fixed_point
+    from keyed
+    inner join balance_of_a_second
+        on
+            keyed.object_id = balance_of_a_second.object_id
+            and keyed.known_at = balance_of_a_second.known_at
+            and keyed.state_key = balance_of_a_second.state_key
+    where keyed.origin = 'after'
+),
+
+-- before the first event: what stood before it, from the subscription's beginning, unless it is the creation itself
+firsts as (
+    select
+        keyed.*,
+        row_number() over (
+            partition by keyed.object_id
+            order by
+                keyed.known_at,
+                case
+                    when keyed.event_type = 'customer.subscription.created' then 0
+                    when keyed.origin = 'before' then 1
+                    when keyed.origin = 'after' then 2
+                    else 3
+                end,
+                balance_of_a_second.net,
+                keyed.state_key
+        ) as place
+    from keyed
+    left join balance_of_a_second
+        on
+            keyed.object_id = balance_of_a_second.object_id
+            and keyed.known_at = balance_of_a_second.known_at
+            and keyed.state_key = balance_of_a_second.state_key
+            and keyed.origin <> 'record'
+),
+
+observations as (
+    select
+        object_id,
+        state_id,
+        known_at as valid_from,
+        1 as stage,
+        coalesce(event_type <> 'customer.subscription.created', true) as is_inferred
+    from firsts
+    where place = 1 and event_type = 'customer.subscription.created'
+    union all
+    select
+        object_id,
+        state_id,
+        least(coalesce(created_at, known_at), known_at) as valid_from,
+        0 as stage,
+        true as is_inferred
+    from firsts
+    where place = 1 and coalesce(event_type <> 'customer.subscription.created', true)
+    union all
+    select
+        object_id,
+        state_id,
+        -- an end is dated by itself, not by its message
+        case
+            when event_type = 'customer.subscription.deleted' then least(coalesce(ended_at, known_at), known_at)
+            else known_at
+        end as valid_from,
+        2 as stage,
+        false as is_inferred
+    from afters
+    where place = 1 and (net > 0 or has_fixed_point = 1)
+    union all
+    select
+        object_id,
+        state_id,
+        known_at as valid_from,
+        3 as stage,
+        false as is_inferred
+    from keyed
+    where origin = 'record'
+),
+
+ordered as (
+    select
+        observations.is_inferred,
+        observations.stage,
+        observations.valid_from as noted_from,
+        keyed.*,
+        lag(keyed.state_key) over (
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+        ) as state_key_before,
+        lag(keyed.status) over (
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+        ) as status_before,
+        lag(keyed.trial_end_at) over (
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+        ) as trial_end_before,
+        lag(observations.valid_from) over (
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+        ) as noted_before
+    from observations
+    inner join keyed
+        on observations.object_id = keyed.object_id and observations.state_id = keyed.state_id
+),
+
+-- transitions have instants of their own, before their events
+changes as (
+    select
+        *,
+        case
+            when
+                status_before = 'trialing' and status <> 'trialing'
+                and trial_end_before > noted_before and trial_end_before <= noted_from
+                then trial_end_before
+            when status = 'paused' and paused_at > noted_before and paused_at <= noted_from then paused_at
+            when status = 'canceled' and status_before <> 'canceled' and ended_at > noted_before and ended_at <= noted_from
+                then ended_at
+            else noted_from
+        end as valid_from
+    from ordered
+    where state_key_before is null or state_key_before <> state_key
+),
+
+-- An inferred first state has not held unchanged since the beginning: a trial was a trial, what has ended was active.
+first_parts as (
+    select
+        *,
+        cast(null as varchar) as assumed_status,
+        valid_from as part_from
+    from changes
+    union all
+    select
+        *,
+        'trialing' as assumed_status,
+        valid_from as part_from
+    from changes
+    where is_inferred and status <> 'trialing' and trial_end_at > valid_from
+    union all
+    select
+        *,
+        'active' as assumed_status,
+        case when trial_end_at > valid_from then trial_end_at else valid_from end as part_from
+    from changes
+    where
+        is_inferred and status = 'canceled' and ended_at > valid_from
+        and (trial_end_at is null or trial_end_at < ended_at)
+),
+
+parts as (
+    select
+        *,
+        case
+            when assumed_status is not null or not is_inferred then part_from
+            when status = 'canceled' and ended_at > valid_from then ended_at
+            when status not in ('trialing', 'canceled') and trial_end_at > valid_from then trial_end_at
+            else part_from
+        end as begins_at,
+        coalesce(assumed_status, status) as status_then
+    from first_parts
+),
+
+-- of several states of one instant the last one stands
+last_of_instant as (
+    select
+        *,
+        row_number() over (
+            partition by object_id, begins_at
+            order by noted_from desc, stage desc, case when assumed_status is null then 0 else 1 end, state_key
+        ) as place
+    from parts
+),
+
+final as (
+    select
+        object_id as subscription_id,
+        stripe_customer_id,
+        row_number() over (partition by object_id order by begins_at) as version_number,
+        begins_at as valid_from,
+        coalesce(lead(begins_at) over (partition by object_id order by begins_at), {{ end_of_time() }}) as valid_to,
+        status_then as status,
+        currency,
+        pause_behavior,
+        pause_resumes_at,
+        is_cancel_at_period_end,
+        is_automatic_tax,
+        is_inferred,
+        has_more_items,
+        cancellation_reason,
+        collection_method,
+        origin,
+        event_type,
+        items_json,
+        coalesce(discounts_json, '[' || discount_json || ']') as discounts_json,
+        default_tax_rates_json,
+        created_at,
+        started_at,
+        trial_start_at,
+        trial_end_at,
+        canceled_at,
+        cancel_at,
+        case when status_then = status then ended_at end as ended_at,
+        current_period_start_at,
+        current_period_end_at,
+        known_at as noted_at
+    from last_of_instant
+    where place = 1
+)
+
+select * from final

@@ -1,0 +1,182 @@
+-- one row per API call (request_id), however often and in however many versions it was delivered.
+--
+-- Incremental by load id: what was newly landed is deduplicated within itself and against the days it touches, and those
+-- days are rebuilt. Of several versions of a call the latest `called_at` wins, then the larger content; never the arrival.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rebuild_days',
+    unique_key='request_id',
+) }}
+
+{% set content = [
+    'called_at', 'source_customer_id', 'endpoint', 'method', 'feature', 'region', 'response_code', 'response_time_ms', 'bytes_processed',
+] %}
+{% set columns = ['request_id'] + content + ['compute_units', 'date_partition', 'also_seen_on', 'load_id'] %}
+
+with
+
+multipliers as (
+
+    select
+        endpoint,
+        cast(multiplier as decimal(9, 3)) as multiplier
+    from {{ ref('endpoint_multipliers') }}
+
+),
+
+landed as (
+
+    select
+        calls.request_id,
+        calls.called_at,
+        calls.customer_id as source_customer_id,
+        calls.endpoint,
+        calls.method,
+        calls.feature,
+        calls.region,
+        calls.status_code as response_code,
+        calls.response_time_ms,
+        calls.bytes_processed,
+        -- METRICS.md §3: 1 × the endpoint's multiplier × max(1, seconds)
+        cast(
+            coalesce(multipliers.multiplier, 1) * greatest(1.000000, coalesce(calls.response_time_ms, 0) * 0.001)
+            as decimal(18, 6)
+        ) as compute_units,
+        {{ reporting_date('calls.called_at') }} as date_partition,
+        {{ no_days() }} as also_seen_on,
+        calls.load_id
+    from {{ ref('stg_usage__api_calls') }} as calls
+    left join multipliers
+        on calls.endpoint = multipliers.endpoint
+    -- landing sets calls without a key aside; one that came another way must not pass for an emptied day
+    where
+        calls.request_id is not null
+        {% if is_incremental() %}
+        and calls.load_id > {{ loaded_through() }}
+        {% endif %}
+
+),
+
+{% if is_incremental() %}
+touched_days as (
+
+    select date_partition from landed
+    union
+    select date_partition from {{ this }}
+    where request_id in (select request_id from landed)
+
+),
+
+candidates as (
+
+    select {{ columns | join(', ') }} from landed
+    union all
+    select {{ columns | join(', ') }} from {{ this }}
+    where date_partition in (select date_partition from touched_days)
+
+),
+{% else %}
+candidates as (
+
+    select {{ columns | join(', ') }} from landed
+
+),
+{% endif %}
+
+repeated_ids as (
+
+    select request_id
+    from candidates
+    group by request_id
+    having count(*) > 1
+
+),
+
+-- most calls are delivered once: only the others are worth sorting
+single_calls as (
+
+    select {{ columns | join(', ') }}
+    from candidates
+    where request_id not in (select request_id from repeated_ids)
+
+),
+
+ranked_copies as (
+
+    select
+        {{ columns | join(', ') }},
+        row_number() over (
+            partition by request_id
+            order by {% for column in content %}{{ column }} desc nulls last{{ ", " if not loop.last }}{% endfor %}
+        ) as rank_in_call
+    from candidates
+    where request_id in (select request_id from repeated_ids)
+
+),
+
+days_of_repeated as (
+
+    select request_id, date_partition from ranked_copies
+    union
+    select request_id, {{ explode_list('also_seen_on') }} as date_partition from ranked_copies
+
+),
+
+repeated_calls as (
+
+    select
+        winners.request_id,
+        {% for column in content %}
+        winners.{{ column }},
+        {% endfor %}
+        winners.compute_units,
+        winners.date_partition,
+        other_days.days as also_seen_on,
+        deliveries.load_id
+    from ranked_copies as winners
+    inner join (
+        -- the last load that brought the call, so that the loads taken in can be read off this table
+        select request_id, max(load_id) as load_id
+        from ranked_copies
+        group by request_id
+    ) as deliveries
+        on winners.request_id = deliveries.request_id
+    left join (
+        select
+            days_of_repeated.request_id,
+            {{ sorted_list('days_of_repeated.date_partition') }} as days
+        from days_of_repeated
+        inner join ranked_copies as kept
+            on
+                days_of_repeated.request_id = kept.request_id
+                and kept.rank_in_call = 1
+                and days_of_repeated.date_partition != kept.date_partition
+        group by days_of_repeated.request_id
+    ) as other_days
+        on winners.request_id = other_days.request_id
+    where winners.rank_in_call = 1
+
+),
+
+calls as (
+
+    select {{ columns | join(', ') }} from single_calls
+    union all
+    select {{ columns | join(', ') }} from repeated_calls
+
+),
+
+final as (
+
+    select {{ columns | join(', ') }} from calls
+    {% if is_incremental() %}
+    union all
+    {{ emptied_days('(select distinct date_partition from touched_days) as days', 'calls', columns) }}
+    {% endif %}
+
+)
+
+select * from final
+{% if not is_incremental() %}
+order by date_partition
+{% endif %}

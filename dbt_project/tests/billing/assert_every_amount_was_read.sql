@@ -1,0 +1,19 @@
+-- money that is not a whole number is no number here: name the object
+select 'invoice line' as object_type, invoice_line_id as object_id from {{ ref('int_invoice_lines') }}
+where amount_minor is null
+union all
+select 'invoice' as object_type, invoice_id as object_id from {{ ref('int_invoices') }}
+where total_minor is null and finalized_at is not null
+union all
+select 'refund' as object_type, refund_id as object_id from {{ ref('int_refunds') }}
+where amount_minor is null
+union all
+select 'dispute' as object_type, dispute_id as object_id from {{ ref('int_disputes') }}
+where amount_minor is null
+union all
+select 'credit note' as object_type, credit_note_id as object_id from {{ ref('int_credit_notes') }}
+where total_minor is null
+union all
+-- a recurring item whose price cannot be found in the subscription's currency would count nothing in silence
+select 'subscription item' as object_type, subscription_item_id as object_id from {{ ref('int_item_segments') }}
+where status in ('active', 'past_due') and price_type is null

@@ -1,0 +1,1 @@
+"""Sources to raw landing: connectors, files by reference, and the destination that lands both."""

@@ -1,0 +1,116 @@
+"""Catalogs: what streams a source has, and how each of them is to be read.
+
+Reads: the answer of a connector's `discover`. Writes: `landing/catalogs/`. Run: imported by the
+runner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from ingestion import connector as connectors
+from ingestion.connector import Connector
+from warehouse.errors import CallError
+from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.sources import SourceSpec
+
+log = logging.getLogger(__name__)
+
+
+def configured_catalog(
+    found: dict[str, Any],
+    select: tuple[str, ...] | None = None,
+    keys: dict[str, tuple[str, ...]] | None = None,
+) -> dict[str, Any]:
+    """A configured catalog: incremental where the stream can, full refresh elsewhere.
+
+    Args:
+        found: What `discover` said.
+        select: Streams wanted; all if None.
+        keys: Primary keys where the source states none.
+
+    Raises:
+        CallError: A stream that is wanted does not exist.
+    """
+    streams = {stream["name"]: stream for stream in found.get("streams", [])}
+    if unknown := [name for name in select or () if name not in streams]:
+        raise CallError(
+            f"the source has no stream {', '.join(unknown)}", f"it has: {', '.join(streams)}"
+        )
+    configured = []
+    for name in select or streams:
+        stream = streams[name]
+        can = "incremental" in (stream.get("supported_sync_modes") or [])
+        key = stream.get("source_defined_primary_key") or [
+            [column] for column in (keys or {}).get(name, ())
+        ]
+        configured.append(
+            {
+                "stream": stream,
+                "sync_mode": "incremental" if can else "full_refresh",
+                "destination_sync_mode": "append_dedup"
+                if can and key
+                else "append"
+                if can
+                else "overwrite",
+                "cursor_field": stream.get("default_cursor_field") or [],
+                "primary_key": key,
+            }
+        )
+    return {"streams": configured}
+
+
+def catalog_of(spec: SourceSpec, connector: Connector, settings: Settings) -> dict[str, Any]:
+    """The catalog of one of our sources; kept until its code changes, as asking costs a start of the CDK."""
+    digest = hashlib.sha256()
+    folder = PROJECT_ROOT / Path(*spec.connector.split("."))
+    for path in sorted(
+        [
+            *folder.rglob("*.py"),
+            *folder.rglob("*.json"),
+            *folder.rglob("*.yaml"),
+            *folder.parent.glob("*.py"),
+        ]
+    ):
+        digest.update(path.read_bytes())
+    kept = settings.landing_dir / "catalogs" / f"{spec.name}-{digest.hexdigest()[:16]}.json"
+    if kept.exists():
+        try:
+            return json.loads(kept.read_text(encoding="utf-8"))
+        except ValueError:
+            log.debug("%s is damaged; asking again", kept)
+    found = connectors.ask(connector, "discover", settings)
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = kept.with_suffix(".tmp")
+    fresh.write_text(json.dumps(found), encoding="utf-8")
+    fresh.replace(kept)
+    return found
+
+
+def schema_of(rules: Any) -> dict[str, Any]:
+    """JSON schema of a file stream's rules."""
+    kinds: dict[str, dict[str, Any]] = {
+        "text": {"type": "string"},
+        "integer": {"type": "integer"},
+        "number": {"type": "number"},
+        "boolean": {"type": "boolean"},
+        "instant": {"type": "string", "format": "date-time"},
+        "date": {"type": "string", "format": "date"},
+    }
+    properties = {}
+    for rule in rules.fields:
+        bounds = {"minimum": rule.low, "maximum": rule.high}
+        properties[rule.name] = kinds.get(rule.kind, {}) | {
+            key: value for key, value in bounds.items() if isinstance(value, int | float)
+        }
+    required = [rule.name for rule in rules.fields if rule.required]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": True,
+    }

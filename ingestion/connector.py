@@ -1,0 +1,299 @@
+"""Start a connector's process and talk to it: spec, check, discover, read. Any executable, module or docker image.
+
+Secrets travel in a file of mode 600 that lives as long as the process, never in arguments; the
+child's environment holds what a process needs and none of our settings; what it logs is passed on
+with every secret masked.
+
+Reads: the connector's stdout and stderr. Writes: `spool/` (config, catalog, state). Run: imported
+by the runner.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ingestion import spool
+from ingestion.destination.messages import Splitter
+from warehouse.errors import CallError, WarehouseError
+from warehouse.settings import PROJECT_ROOT, Settings, child_environment
+from warehouse.sources import SourceSpec
+
+log = logging.getLogger(__name__)
+
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031  # Linux; elsewhere the pipe stays small
+_NEEDED = (
+    "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "VIRTUAL_ENV", "SYSTEMROOT",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "LD_LIBRARY_PATH", "DOCKER_HOST",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+_SECRET_WORDS = (
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "url",
+    "dsn",
+    "private",
+)
+
+
+@dataclass(frozen=True)
+class Connector:
+    """How a connector is started.
+
+    Attributes:
+        command: Program and first arguments.
+        title: What errors call it.
+        config: Its configuration.
+        secrets: Texts that no log may show.
+        is_ours: One of the project's own modules.
+    """
+
+    command: tuple[str, ...]
+    title: str
+    config: dict[str, Any]
+    secrets: tuple[str, ...] = ()
+    is_ours: bool = False
+
+
+def of_source(spec: SourceSpec, settings: Settings, **extra: Any) -> Connector:
+    """The connector of one of our sources, configured from the settings."""
+    config = spec.config(settings) | extra
+    return Connector(
+        (sys.executable, "-m", spec.connector),
+        spec.title,
+        config,
+        tuple(_texts([config[name] for name in spec.secrets if config.get(name)])),
+        is_ours=True,
+    )
+
+
+def of_command(command: str, config: dict[str, Any], name: str) -> Connector:
+    """Any other connector: an executable, `python -m module`, or `docker run … image`."""
+    try:
+        parts = tuple(shlex.split(command))
+    except ValueError as error:
+        raise CallError(
+            f"the connector's command is no command line: {error}", "close its quotes"
+        ) from None
+    if not parts:
+        raise CallError("the connector's command is empty", "such as --exec 'source-faker'")
+    secret = [
+        value for key, value in _walk(config) if any(word in key.lower() for word in _SECRET_WORDS)
+    ]
+    return Connector(parts, name, config, tuple(_texts(secret)))
+
+
+def _walk(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(config, dict):
+        for name, value in config.items():
+            yield from _walk(value, name)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _walk(value, key)
+    else:
+        yield key, config
+
+
+def _texts(values: list[Any]) -> Iterator[str]:
+    """The texts to mask, longest first; of an address also the password and, escaped, its parts."""
+    found = set()
+    for value in values:
+        text = str(value)
+        if len(text) >= 4:
+            found.add(text)
+        if "://" in text:
+            try:
+                password = urlsplit(text).password
+            except ValueError:
+                password = None
+            found |= {password} if password else set()
+    yield from sorted(found, key=len, reverse=True)
+
+
+def mask(text: str, secrets: tuple[str, ...]) -> str:
+    """The text with every secret replaced by ***."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+@dataclass
+class Process:
+    """A running connector."""
+
+    popen: subprocess.Popen[bytes]
+    connector: Connector
+    last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    def output(self) -> Iterator[bytes | dict[str, Any]]:
+        """Runs of record lines (bytes) and other messages (dicts), as they come."""
+        splitter = Splitter()
+        assert self.popen.stdout is not None
+        descriptor = self.popen.stdout.fileno()
+        while chunk := os.read(descriptor, _PIPE_BYTES):
+            yield from splitter.feed(chunk)
+        yield from splitter.end()
+
+    def wait(self) -> int:
+        """Exit code of the process, which has closed its stdout."""
+        return self.popen.wait()
+
+    def listen(self) -> None:
+        """Pass on what it says on stderr, masked."""
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            text = mask(line.decode("utf-8", "replace").rstrip(), self.connector.secrets)
+            if text:
+                self.last_words.append(text)
+                log.info("%s: %s", self.connector.title, text)
+
+
+@contextmanager
+def started(
+    connector: Connector,
+    verb: str,
+    settings: Settings,
+    *,
+    catalog: dict[str, Any] | None = None,
+    state: Any = None,
+) -> Iterator[Process]:
+    """Run a connector's command for the length of a `with` block; it is killed, by its pid, if the block fails.
+
+    Args:
+        connector: What to start.
+        verb: `spec`, `check`, `discover` or `read`.
+        settings: Where the spool is.
+        catalog: Configured catalog, for `read`.
+        state: State, for `read`.
+
+    Raises:
+        CallError: The program does not exist.
+    """
+    with spool.folder("connector", settings) as folder:
+        arguments = [verb]
+        if verb != "spec":
+            arguments += ["--config", _file(folder, "config.json", connector.config)]
+        if catalog is not None:
+            arguments += ["--catalog", _file(folder, "catalog.json", catalog)]
+        if state:
+            arguments += ["--state", _file(folder, "state.json", state)]
+        process = _start(connector, arguments, folder, settings)
+        ear = threading.Thread(target=process.listen, daemon=True)
+        ear.start()
+        try:
+            yield process
+        finally:
+            _stop(process.popen)
+            ear.join(timeout=5)
+
+
+def _file(folder: Path, name: str, content: Any) -> str:
+    path = folder / name
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file)
+    return str(path)
+
+
+def _start(connector: Connector, arguments: list[str], folder: Path, settings: Settings) -> Process:
+    command = list(connector.command)
+    if Path(command[0]).name in ("docker", "podman") and "run" in command:
+        at = command.index("run") + 1
+        command[at:at] = ["-v", f"{folder}:{folder}:ro"]
+    environment = {
+        name: value
+        for name, value in child_environment(settings).items()
+        if name in _NEEDED or name.startswith("LC_")
+    } | {"PYTHONIOENCODING": "utf-8", "AIRBYTE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"}
+    if connector.is_ours:
+        environment["PYTHONPATH"] = str(PROJECT_ROOT)
+    try:
+        popen = subprocess.Popen(
+            [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment, bufsize=0,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as error:
+        raise CallError(
+            f"can't start {command[0]}: {error.strerror}", "install the connector, or give its path"
+        ) from error
+    assert popen.stdout is not None
+    try:
+        fcntl.fcntl(popen.stdout.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        log.debug("the pipe keeps its size")
+    return Process(popen, connector)
+
+
+def _stop(popen: subprocess.Popen[bytes]) -> None:
+    """End the child, if it still runs: politely, then by force."""
+    if popen.poll() is None:
+        popen.terminate()
+        try:
+            popen.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+    for stream in (popen.stdout, popen.stderr):
+        if stream and stream is popen.stdout:
+            stream.close()
+
+
+def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
+    """Answer of `spec`, `check` or `discover`: the message's content.
+
+    Raises:
+        WarehouseError: The connector failed, with its own words.
+    """
+    kind = {"spec": "spec", "check": "connectionStatus", "discover": "catalog"}[verb]
+    answer: dict[str, Any] | None = None
+    complaint = ""
+    with started(connector, verb, settings) as process:
+        for message in process.output():
+            if isinstance(message, bytes):
+                continue
+            if kind in message:
+                answer = message[kind]
+            elif (
+                message.get("type") == "TRACE"
+                and (message.get("trace") or {}).get("type") == "ERROR"
+            ):
+                complaint = message["trace"]["error"].get("message", "")
+            else:
+                pass_on(message, connector)
+        code = process.wait()
+    if answer is None:
+        words = complaint or (process.last_words[-1] if process.last_words else "no answer")
+        raise WarehouseError(
+            f"{connector.title}: {verb} failed (exit code {code}): {mask(words, connector.secrets)[:300]}",
+            "check its settings with `warehouse doctor`",
+        )
+    return answer
+
+
+def pass_on(message: dict[str, Any], connector: Connector) -> str:
+    """Log a connector's LOG message; returns its text, masked."""
+    about = message.get("log") or {}
+    text = mask(str(about.get("message", "")), connector.secrets)
+    level = {"FATAL": logging.ERROR, "ERROR": logging.WARNING, "WARN": logging.WARNING}.get(
+        str(about.get("level", "")), logging.DEBUG
+    )
+    if text:
+        log.log(level, "%s: %s", connector.title, text[:1000])
+    return text

@@ -1,0 +1,484 @@
+"""Land the messages of a connector: rows and cursor of a slice (what stands between two states) in one commit.
+
+A slice that has too many bad rows, or another number of records than the source says, is not
+committed, and nothing after it; the cursor stays before it. Small slices share a commit. A full
+refresh goes into a new generation; the old one is served until the stream is COMPLETE.
+
+Reads: the spool. Writes: `landing/<source>.duckdb`, `spool/`. Run: imported by the runner.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ingestion.destination import lines as text_lines
+from ingestion.destination import messages
+from ingestion.destination.landing import BadRow, Landing, naive
+from ingestion.destination.messages import GLOBAL, LEGACY
+from ingestion.destination.typecheck import WRONG_MODE, Rules
+from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
+from warehouse.settings import Settings
+
+COMMIT_BYTES = 8 << 20  # small slices wait until so much has come together …
+COMMIT_SECONDS = 15.0  # … or so much time has gone by
+PIECE_BYTES = 32 << 20
+UNKNOWN = "?"  # the stream of a line that names none
+
+Open = Callable[[], AbstractContextManager[Landing]]
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """How one stream is landed.
+
+    Attributes:
+        name: The stream.
+        rules: What its records must be.
+        renew: Full refresh: rows go into a new generation, which replaces the old one when it is
+            COMPLETE.
+    """
+
+    name: str
+    rules: Rules
+    renew: bool = False
+
+
+@dataclass
+class Slice:
+    """Records between two states, as a range of the spool."""
+
+    start: int
+    end: int = 0
+    lines: int = 0
+    states: list[tuple[str, Any, int | None]] = field(default_factory=list)
+
+
+@dataclass
+class _Tally:
+    """Records by (slice, stream), and the bad ones among them; wrong-mode rows are a rule, not damage."""
+
+    records: Counter[tuple[int, str]] = field(default_factory=Counter)
+    bad: Counter[int] = field(default_factory=Counter)
+    first_bad: dict[int, BadRow] = field(default_factory=dict)
+
+
+@dataclass
+class _Part:
+    """One stream's rows of a piece, sifted: which slice each stands in, and what was set aside."""
+
+    stream: str
+    rows: pa.Table
+    slices: np.ndarray
+    bad: list[tuple[int, BadRow]]
+
+
+class Destination:
+    """Lands one sync of a connector. Feed it the output with `take`, then say with `finish` how it ended."""
+
+    def __init__(
+        self,
+        plans: dict[str, StreamPlan],
+        settings: Settings,
+        opener: Open,
+        spool: Path,
+        *,
+        now: datetime,
+        sync_id: int,
+        window: tuple[date, date] | None = None,
+    ) -> None:
+        self.plans = plans
+        self.settings = settings
+        self.open = opener
+        self.now = now
+        self.sync_id = sync_id
+        self.window = window
+        self.rows = self.quarantined = self.loads = self.received = 0
+        self.rows_by_stream: Counter[str] = Counter()
+        self.wrong_mode = 0
+        self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
+        self._spool = spool.open("w+b")
+        self._size = 0
+        self._slices: list[Slice] = []
+        self._current = Slice(0)
+        self._since: Counter[str] = Counter()  # records by stream since that stream's last state
+        self._generations: dict[str, int] = {}
+        self._begun: dict[str, int] = {}  # generations of the commit under way
+        self._position = 0
+        self._last_commit = time.monotonic()
+        self._started = datetime.now(UTC)
+
+    def close(self) -> None:
+        """Let go of the spool."""
+        self._spool.close()
+
+    def records(self, run: bytes) -> None:
+        """Spool a run of record lines."""
+        self._spool.write(run)
+        self._size += len(run)
+        count = run.count(b"\n")
+        self._current.lines += count
+        self.received += count
+
+    def state(self, message: dict[str, Any]) -> None:
+        """A STATE: the slice ends here; it is committed at once or with the next ones."""
+        self._current.end = self._size
+        self._current.states.append(messages.state_of(message))
+        if self._slices and self._size - self._slices[0].start > PIECE_BYTES:
+            self.commit()
+        self._slices.append(self._current)
+        self._current = Slice(self._size)
+        waited = time.monotonic() - self._last_commit
+        if self._size - self._slices[0].start >= COMMIT_BYTES or waited >= COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit the finished slices.
+
+        Raises:
+            QuarantineExceeded: A slice has too many bad rows; the slices before it were committed.
+            IncompleteLoad: A slice has another number of records than the source says; likewise.
+        """
+        slices, self._slices = self._slices, []
+        if slices:
+            self._land(slices, set())
+        self._reclaim()
+
+    def finish(self, complete: set[str]) -> None:
+        """Commit what is left of the streams that are complete, and serve their new generations.
+
+        Args:
+            complete: Streams that ended with COMPLETE; of others nothing after their last state is
+                kept.
+        """
+        self.commit()
+        last, self._current = self._current, Slice(self._size)
+        last.end = self._size
+        self._land([last], complete, is_last=True)
+
+    def count(self, stream: str) -> int:
+        """Committed records of a stream, and one more if uncommitted ones may be its."""
+        return self.rows_by_stream[stream] + bool(self._current.lines)
+
+    def _reclaim(self) -> None:
+        """Start the spool anew where nothing waits in it."""
+        self._last_commit = time.monotonic()
+        if not self._current.lines and self._size == self._current.start:
+            self._spool.seek(0)
+            self._spool.truncate()
+            self._size = 0
+            self._current = Slice(0)
+
+    # --- one commit -------------------------------------------------------------------------------
+
+    def _land(self, slices: list[Slice], complete: set[str], *, is_last: bool = False) -> None:
+        if is_last and not complete:
+            return
+        fault: WarehouseError | None = None
+        landed: Counter[str] = Counter()
+        aside: Counter[str] = Counter()
+        since = self._since.copy()
+        self._begun = {}
+        only = complete if is_last else None
+        is_whole = slices[-1].end - slices[0].start <= PIECE_BYTES
+        held: list[_Part] = []
+        with self.open() as landing, landing.transaction() as load_id:
+            tally = _Tally()
+            for piece in self._pieces(slices):
+                parts = self._sift(landing.checker, piece, slices, tally, only)
+                if is_whole:
+                    held = parts  # there is one piece: what lands is decided before it does
+                else:  # a slice larger than a piece stands alone: it lands, or all of it is rolled back
+                    self._insert(landing, load_id, parts, len(slices), landed, aside)
+            good, fault = self._verdict(slices, tally, since)
+            if fault and good == 0:
+                raise fault
+            self._insert(landing, load_id, held, good, landed, aside)
+            self._write_states(landing, slices[:good], load_id)
+            if is_last:
+                self._complete(landing, complete, load_id)
+            for stream in sorted(set(landed) | set(aside)):
+                landing.record_load(
+                    load_id,
+                    stream,
+                    started_at=self._started,
+                    landed=landed[stream],
+                    quarantined=aside[stream],
+                    sync_id=self.sync_id,
+                    window=self.window,
+                )
+        self._since = since
+        self._generations |= self._begun
+        self.loads += bool(landed or aside)
+        self.rows += landed.total()
+        self.quarantined += aside.total()
+        self.rows_by_stream.update(landed)
+        if fault:
+            raise fault
+
+    def _pieces(self, slices: list[Slice]) -> Iterator[bytes]:
+        """The slices' bytes in pieces that end with a line; one slice may have many, many slices have one."""
+        at, end = slices[0].start, slices[-1].end
+        self._spool.flush()
+        rest = b""
+        while at < end:
+            data = self._read(at, min(PIECE_BYTES, end - at))
+            at += len(data)
+            data = rest + data
+            cut = data.rfind(b"\n") + 1
+            data, rest = data[:cut], data[cut:]
+            if data:
+                yield data
+
+    def _read(self, at: int, count: int) -> bytes:
+        self._spool.seek(at)
+        data = self._spool.read(count)
+        self._spool.seek(0, 2)
+        return data
+
+    def _sift(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        data: bytes,
+        slices: list[Slice],
+        tally: _Tally,
+        only: set[str] | None,
+    ) -> list[_Part]:
+        """Take the envelopes apart and check the records of each stream."""
+        lines = text_lines.split(data)
+        broken: dict[int, str] = {}
+        if not text_lines.is_utf8(lines):
+            lines, broken = text_lines.repair(lines)
+        count = len(lines)
+        ends = np.cumsum([part.lines for part in slices])
+        which = (
+            np.searchsorted(ends, np.arange(count), side="right")
+            if len(slices) > 1
+            else np.zeros(count, np.int64)
+        )
+        positions = np.arange(self._position + 1, self._position + 1 + count)
+        self._position += count
+        records, aside = _open_envelopes(con, lines, naive(self.now))
+        aside |= {index: ("not UTF-8", text) for index, text in broken.items()}
+        parts = []
+        unknown = [
+            (int(which[index]), BadRow(UNKNOWN, None, int(positions[index]), reason, raw))
+            for index, (reason, raw) in sorted(aside.items())
+        ]
+        names = records.column("stream").to_pylist() if records.num_rows else []
+        by_stream = np.array(names, object)
+        for stream in dict.fromkeys(names):
+            if only is not None and stream not in only:
+                continue
+            chosen = records.filter(pa.array(by_stream == stream))
+            at = chosen.column("i").to_numpy()
+            chosen = chosen.append_column("position", pa.array(positions[at]))
+            for number, records_in in zip(*np.unique(which[at], return_counts=True), strict=True):
+                tally.records[int(number), stream] += int(records_in)
+            if stream not in self.plans:  # not asked for; the selection, not the connector, decides
+                self.unasked[stream] += len(at)
+                continue
+            parts.append(self._check(con, stream, chosen, which[at], tally))
+        if unknown and (only is None or only >= set(self.plans)):
+            for part, row in unknown:
+                tally.bad[part] += 1
+                tally.first_bad.setdefault(part, row)
+            parts.append(_Part(UNKNOWN, records.slice(0, 0), np.zeros(0, np.int64), unknown))
+        return parts
+
+    def _check(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        stream: str,
+        rows: pa.Table,
+        which: np.ndarray,
+        tally: _Tally,
+    ) -> _Part:
+        checked = text_lines.check(con, rows.column("line"), self.plans[stream].rules)
+        bad = []
+        for index, reason in checked.bad.items():
+            row = BadRow(
+                stream,
+                None,
+                rows.column("position")[index].as_py(),
+                reason,
+                rows.column("line")[index].as_py(),
+            )
+            part = int(which[index])
+            bad.append((part, row))
+            if reason.startswith(WRONG_MODE.partition("{")[0]):
+                self.wrong_mode += 1
+            else:
+                tally.bad[part] += 1
+                tally.first_bad.setdefault(part, row)
+        mask = checked.keep(rows.num_rows)
+        if mask is not None:
+            rows, which = rows.filter(pa.array(mask)), which[mask]
+        return _Part(stream, rows, which, bad)
+
+    def _verdict(
+        self, slices: list[Slice], tally: _Tally, since: Counter[str]
+    ) -> tuple[int, WarehouseError | None]:
+        """How many slices from the start are good, and what is wrong with the next one. Updates `since`."""
+        by_slice: dict[int, Counter[str]] = {}
+        for (part, stream), count in tally.records.items():
+            by_slice.setdefault(part, Counter())[stream] = count
+        for number, part in enumerate(slices):
+            counts = by_slice.get(number, Counter())
+            total, bad = max(part.lines, counts.total()), tally.bad[number]
+            if bad > self.settings.quarantine_threshold * total:
+                row = tally.first_bad[number]
+                return number, QuarantineExceeded(
+                    f"{bad:,} of {total:,} records between two states are bad, more than "
+                    f"{self.settings.quarantine_threshold:.0%}; the first: {row.stream}, {row.reason}",
+                    "nothing of them was landed, the cursor stays before them; "
+                    "repair the source, or raise QUARANTINE_THRESHOLD",
+                )
+            after = since + counts
+            for key, _, stated in part.states:
+                seen = after.total() if key in (GLOBAL, LEGACY) else after[key]
+                if stated is not None and stated != seen:
+                    name = "the source" if key in (GLOBAL, LEGACY) else key
+                    return number, IncompleteLoad(
+                        f"{name} says it sent {stated:,} records since its last state, {seen:,} arrived",
+                        "nothing of them was landed; sync again",
+                    )
+                if key in (GLOBAL, LEGACY):
+                    after.clear()
+                else:
+                    after[key] = 0
+            since.clear()
+            since.update(after)
+        return len(slices), None
+
+    def _insert(
+        self,
+        landing: Landing,
+        load_id: int,
+        parts: list[_Part],
+        good: int,
+        landed: Counter[str],
+        aside: Counter[str],
+    ) -> None:
+        """Insert the rows that stand in the first `good` slices."""
+        for part in parts:
+            rows = part.rows
+            if rows.num_rows and int(part.slices[-1]) >= good:
+                rows = rows.filter(pa.array(part.slices < good))
+            bad = [row for number, row in part.bad if number < good]
+            if rows.num_rows:
+                rows = text_lines.chunked(rows.select(["line", "emitted_at", "position"]))
+                landed[part.stream] += landing.insert(
+                    part.stream,
+                    rows,
+                    load_id,
+                    None,
+                    self._generation(landing, part.stream, load_id),
+                )
+            if bad:
+                landing.set_aside(load_id, bad)
+                aside[part.stream] += len(bad)
+
+    def _generation(self, landing: Landing, stream: str, load_id: int) -> int:
+        """The generation this sync writes a stream's rows into."""
+        known = self._generations.get(stream, self._begun.get(stream))
+        if known is not None:
+            return known
+        if self.plans[stream].renew:
+            generation = landing.begin_generation(stream, load_id, self.sync_id)
+        else:  # an interrupted full refresh goes on where its cursor stands
+            generation = landing.open_generation(stream) or landing.current_generation(stream)
+        self._begun[stream] = generation
+        return generation
+
+    def _write_states(self, landing: Landing, slices: list[Slice], load_id: int) -> None:
+        if self.window:
+            return  # a backfill leaves the cursor where it is
+        latest = {key: state for part in slices for key, state, _ in part.states}
+        for key, state in latest.items():
+            if key not in self.plans and key not in (GLOBAL, LEGACY):
+                continue
+            if key in self.plans and self.plans[key].renew:
+                self._generation(landing, key, load_id)  # the cursor belongs to the new generation
+            landing.write_state(key, state, load_id)
+
+    def _complete(self, landing: Landing, complete: set[str], load_id: int) -> None:
+        for stream in sorted(complete & set(self.plans)):
+            generation = self._generation(landing, stream, load_id)
+            if generation > landing.current_generation(stream):
+                landing.complete_generation(stream, generation, load_id, self.sync_id)
+            if not self.window:
+                landing.set_complete_through(stream, self.now)
+        if not self.window:
+            landing.mark_complete(
+                complete | ({GLOBAL, LEGACY} if complete >= set(self.plans) else set())
+            )
+
+
+def _open_envelopes(
+    con: duckdb.DuckDBPyConnection, lines: pa.LargeStringArray, now: datetime
+) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """Records (i, stream, emitted_at, line) in order, and by index what is no record: (reason, text)."""
+    rows = text_lines.chunked(pa.table({"i": np.arange(len(lines)), "line": lines}))
+    aside: dict[int, tuple[str, str]] = {}
+    con.register("message_rows", rows)
+    try:
+        parsed = con.sql(messages.envelopes_sql("message_rows")).to_arrow_table()
+    except duckdb.InvalidInputException:  # a line that is not JSON stands among them
+        wrong = con.execute("select i from message_rows where not json_valid(line)").fetchall()
+        for (index,) in wrong:
+            text = lines[index].as_py()
+            if text.strip():
+                aside[index] = ("not JSON", text)
+        mask = np.ones(len(lines), bool)
+        mask[[index for (index,) in wrong]] = False
+        con.register("message_rows", text_lines.chunked(rows.filter(pa.array(mask))))
+        parsed = con.sql(messages.envelopes_sql("message_rows")).to_arrow_table()
+    finally:
+        con.unregister("message_rows")
+    unusual = np.flatnonzero(parsed.column("line").is_null().to_numpy(zero_copy_only=False))
+    if len(unusual) or parsed.column("emitted_at").null_count:
+        parsed = _by_hand(parsed, lines, set(unusual.tolist()), aside, now)
+    return parsed, aside
+
+
+def _by_hand(
+    parsed: pa.Table,
+    lines: pa.LargeStringArray,
+    unusual: set[int],
+    aside: dict[int, tuple[str, str]],
+    now: datetime,
+) -> pa.Table:
+    """Open the envelopes of an unusual form one by one."""
+    out: dict[str, list[Any]] = {"i": [], "stream": [], "emitted_at": [], "line": []}
+    for row, record in enumerate(parsed.to_pylist()):
+        if row in unusual:
+            text = lines[record["i"]].as_py()
+            try:
+                stream, data, emitted = messages.open_envelope(text)
+            except ValueError as reason:
+                aside[record["i"]] = (str(reason), text)
+                continue
+            at = naive(datetime.fromtimestamp(emitted / 1000, UTC)) if emitted else now
+            record |= {"stream": stream, "emitted_at": at, "line": data}
+        for name, values in out.items():
+            values.append(record[name] or now if name == "emitted_at" else record[name])
+    schema = pa.schema(
+        {
+            "i": pa.int64(),
+            "stream": pa.string(),
+            "emitted_at": pa.timestamp("us"),
+            "line": pa.large_string(),
+        }
+    )
+    return pa.table(out, schema=schema)

@@ -1,0 +1,1 @@
+"""Files by reference: whole files are taken once by content, checked, and landed without becoming records."""

@@ -1,0 +1,180 @@
+"""Find the files of a stream: in a folder, by a glob, or in an object store.
+
+Names come from outside and are only ever values: they never become part of a path we write to or of
+SQL.
+
+Reads: folder listings, object store listings, and (for an object store) the objects, which are
+copied to the spool.
+Writes: `spool/`. Run: imported by `ingestion.files.take`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from warehouse.errors import WarehouseError
+
+# Suffixes by which tools mark a file that they still write.
+UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".inprogress", ".swp", ".filepart")
+_MAGIC = re.compile(r"[*?\[]")
+_DAY = re.compile(r"(?<!\d)(20\d\d)[-_/]?(0[1-9]|1[0-2])[-_/]?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+@dataclass(frozen=True)
+class Found:
+    r"""A file at the source.
+
+    Attributes:
+        name: Its name within the location, as text (bytes that are not UTF-8 written as `\\xNN`).
+        where: Path, or the object's key.
+        size: Bytes.
+        modified: What changes when it is written: time of modification, or the store's tag.
+        age: Seconds since it was modified, by the machine's clock; None in an object store, where
+            objects appear whole.
+        store: The object store's file system, or None.
+    """
+
+    name: str
+    where: str
+    size: int
+    modified: str
+    age: float | None
+    store: Any = None
+
+    @property
+    def day(self) -> date | None:
+        """The day in its name (or in its folder's), if there is one."""
+        for part in reversed(self.name.split("/")):
+            if match := _DAY.search(part):
+                year, month, day = map(int, match.groups())
+                try:
+                    return date(year, month, day)
+                except ValueError:
+                    continue
+        return None
+
+
+def files(location: str, patterns: tuple[str, ...], now: float) -> list[Found]:
+    """All finished files of a location whose base name fits one of the patterns, by name.
+
+    Args:
+        location: Folder, glob, `file://…`, or an object store address such as `s3://bucket/prefix`.
+        patterns: Such as `*.jsonl.gz`.
+        now: The machine's clock, in seconds.
+
+    Raises:
+        WarehouseError: The location does not exist or can't be listed.
+    """
+    parts = urlsplit(location)
+    if parts.scheme in ("", "file"):
+        path = unquote(parts.path) if parts.scheme == "file" else location
+        found = list(_local(str(Path(path).expanduser()), now))
+    else:
+        found = list(_stored(location))
+    return sorted(
+        (file for file in found if _is_wanted(file.name, patterns)), key=lambda file: file.name
+    )
+
+
+def _is_wanted(name: str, patterns: tuple[str, ...]) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    if base.startswith((".", "_")) or base.lower().endswith(UNFINISHED):
+        return False
+    return any(fnmatch(base, pattern) for pattern in patterns)
+
+
+def _local(path: str, now: float) -> Iterator[Found]:
+    folder, glob = _split_glob(path)
+    if Path(folder).is_file() and not glob:
+        folder, glob = os.path.split(folder)
+    if not Path(folder).is_dir():
+        raise WarehouseError(
+            f"{folder} does not exist",
+            "check the location setting; it is a folder, a glob or s3://…",
+        )
+    for name, entry in _walk(folder):
+        if glob and not fnmatch(name, glob):
+            continue
+        about = entry.stat()
+        yield Found(
+            name=name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+            where=entry.path,
+            size=about.st_size,
+            modified=f"{about.st_mtime_ns}.{about.st_ino}",
+            age=now - about.st_mtime,
+        )
+
+
+def _walk(folder: str, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError as error:
+        raise WarehouseError(
+            f"can't list {folder}: {error.strerror}", "give this user the right to read it"
+        ) from error
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            yield prefix + entry.name, entry
+
+
+def _split_glob(path: str) -> tuple[str, str]:
+    """Folder before the first wildcard, and the glob below it ("" if there is none)."""
+    parts = path.split("/")
+    for position, part in enumerate(parts):
+        if _MAGIC.search(part):
+            return "/".join(parts[:position]) or ("/" if path.startswith("/") else "."), "/".join(
+                parts[position:]
+            )
+    return path or ".", ""
+
+
+def _stored(location: str) -> Iterator[Found]:
+    import fsspec
+
+    try:
+        store, path = fsspec.core.url_to_fs(location)
+        root, glob = _split_glob(path)
+        listing = store.find(root, detail=True)
+    except Exception as error:
+        raise WarehouseError(
+            f"can't list {location.split('?', maxsplit=1)[0]}: {type(error).__name__}: {str(error)[:200]}",
+            "check the address and the store's credentials in the environment",
+        ) from error
+    for key, about in listing.items():
+        name = key[len(root) :].lstrip("/") or key.rsplit("/", 1)[-1]
+        if about.get("type") != "file" or (glob and not fnmatch(name, glob)):
+            continue
+        tag = (
+            about.get("ETag")
+            or about.get("etag")
+            or about.get("LastModified")
+            or about.get("mtime")
+            or ""
+        )
+        yield Found(
+            name=name,
+            where=key,
+            size=int(about.get("size") or 0),
+            modified=str(tag),
+            age=None,
+            store=store,
+        )
+
+
+def local_copy(file: Found, spool: Path, number: int) -> Path:
+    """The file on this machine; an object is copied to the spool under a number, never under its own name."""
+    if file.store is None:
+        return Path(file.where)
+    target = spool / f"object-{number}"
+    file.store.get_file(file.where, str(target))
+    return target

@@ -1,0 +1,341 @@
+r"""Read one file into pieces of lines, and say in one sentence what is wrong with a file that can't be read.
+
+JSONL (plain or gzip), CSV (plain or gzip) and Parquet. Lines are kept as they were sent; a CSV row
+becomes a JSON object of texts, a Parquet row what DuckDB's `to_json` makes of it. Limits of our
+own, because DuckDB accepts a 17 MiB line and a 1.5 MB gzip that expands to 1 GiB: length of a line,
+expansion of a gzip. Checksums of gzip members are verified.
+
+Reads: the file. Writes: nothing. Run: imported by `ingestion.files.take`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ingestion.destination import lines as text_lines
+from warehouse import duck
+
+PIECE_BYTES = 32 << 20
+MAX_LINE_BYTES = 1 << 20
+MAX_EXPANSION = 300  # times; usage logs have 5 to 20, gzip's bound is 1032
+FREE_EXPANSION_BYTES = 64 << 20  # so much is never a bomb
+_READ_BYTES = 4 << 20
+_HEAD = 65_536  # of an overlong line this much is kept with its reason
+_CSV_ROWS = 50_000
+
+
+class FileFault(Exception):
+    """A whole file that can't be taken; the message says why."""
+
+
+class CutOff(FileFault):
+    """The file ends in the middle: damaged, or still being written."""
+
+
+@dataclass
+class Piece:
+    """Some lines of a file.
+
+    Attributes:
+        lines: JSON texts, valid UTF-8.
+        numbers: Line number of each in the file, from 1.
+        bad: Lines set aside before any check: (line number, reason, text).
+        size: Bytes, for batching.
+        last_is_cut: The file ends without a newline after the last of these lines.
+    """
+
+    lines: pa.LargeStringArray
+    numbers: np.ndarray
+    bad: list[tuple[int, str, str]] = field(default_factory=list)
+    size: int = 0
+    last_is_cut: bool = False
+
+
+def format_of(name: str) -> str:
+    """`jsonl`, `csv` or `parquet`, by the file's name."""
+    base = name.lower().removesuffix(".gz")
+    if base.endswith(".csv"):
+        return "csv"
+    return "parquet" if base.endswith((".parquet", ".pq")) else "jsonl"
+
+
+def pieces(path: Path, name: str, columns: tuple[str, ...]) -> Iterator[Piece]:
+    """All lines of a file, in pieces of about 32 MiB.
+
+    Args:
+        path: Where it is.
+        name: Its name, which tells the format.
+        columns: Columns a CSV or Parquet file must have.
+
+    Raises:
+        FileFault: The file can't be read; what was yielded before must not be kept.
+    """
+    kind = format_of(name)
+    if path.stat().st_size == 0:
+        raise FileFault("is empty (0 bytes)")
+    if kind == "parquet":
+        yield from _parquet(path, columns)
+    elif kind == "csv":
+        yield from _csv(_chunks(path), columns)
+    else:
+        yield from _jsonl(_chunks(path))
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The file's bytes, unpacked if it is gzip (by its first bytes, not by its name), without a byte order mark."""
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        if path.name.endswith(".gz") and not is_gzip:
+            raise FileFault("is not gzip, though its name ends in .gz")
+        file.seek(0)
+        source = _unpacked(file) if is_gzip else iter(lambda: file.read(_READ_BYTES), b"")
+        first = next(source, b"")
+        if (
+            first.startswith((b"\xff\xfe", b"\xfe\xff"))
+            or first[:200].count(0) > len(first[:200]) // 4
+        ):
+            raise FileFault("is UTF-16; it must be UTF-8")
+        if first.startswith(b"\xef\xbb\xbf"):
+            first = first[3:]
+            if not first and not is_gzip:
+                raise FileFault("is empty (a byte order mark only)")
+        yield first
+        yield from source
+
+
+def _unpacked(file: io.BufferedReader) -> Iterator[bytes]:
+    """Unpack gzip members, checking their checksums and how far they expand."""
+    taken = made = 0
+    member = zlib.decompressobj(31)
+    while packed := file.read(_READ_BYTES):
+        taken += len(packed)
+        while packed:
+            if member.eof:
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    break
+                member = zlib.decompressobj(31)
+            try:
+                data = member.decompress(packed, PIECE_BYTES)
+            except zlib.error as error:
+                raise FileFault(f"is damaged: {error}") from None
+            made += len(data)
+            if made > FREE_EXPANSION_BYTES and made > MAX_EXPANSION * taken:
+                raise FileFault(f"expands more than {MAX_EXPANSION} times (a gzip bomb?)")
+            if data:
+                yield data
+            packed = member.unused_data if member.eof else member.unconsumed_tail
+    while not member.eof:
+        data = member.decompress(b"", PIECE_BYTES)
+        if not data:
+            raise CutOff("is cut off: the gzip ends in the middle")
+        yield data
+
+
+# --- JSONL ----------------------------------------------------------------------------------------
+
+
+def _jsonl(chunks: Iterator[bytes]) -> Iterator[Piece]:
+    number = 1
+    buffer = b""
+    overlong: tuple[bytes, int] | None = (
+        None  # head and length of a line that fills more than a piece
+    )
+    for chunk in chunks:
+        if overlong:
+            end = chunk.find(b"\n")
+            head, length = overlong
+            if end < 0:
+                overlong = (head, length + len(chunk))
+                continue
+            yield _overlong(number, head, length + end)
+            number += 1
+            overlong = None
+            buffer = chunk[end + 1 :]
+        else:
+            buffer = buffer + chunk if buffer else chunk
+        if len(buffer) < PIECE_BYTES:
+            continue
+        cut = buffer.rfind(b"\n") + 1
+        if cut == 0:
+            overlong, buffer = (buffer[:_HEAD], len(buffer)), b""
+            continue
+        piece = _piece(buffer[:cut], number)
+        buffer = buffer[cut:]
+        number += len(piece.numbers)
+        yield piece
+    if overlong:
+        yield _overlong(number, *overlong)
+    elif buffer:
+        is_cut = not buffer.endswith(b"\n")
+        piece = _piece(buffer + b"\n" if is_cut else buffer, number)
+        piece.last_is_cut = is_cut
+        yield piece
+
+
+def _piece(data: bytes, first_number: int) -> Piece:
+    bad: list[tuple[int, str, str]] = []
+    if _may_hold_overlong(data):
+        data = _without_overlong(data, first_number, bad)
+    lines = text_lines.split(data)
+    if not text_lines.is_utf8(lines):
+        lines, broken = text_lines.repair(lines)
+        bad += [(first_number + index, "not UTF-8", text) for index, text in broken.items()]
+    numbers = np.arange(first_number, first_number + len(lines), dtype=np.int64)
+    return Piece(lines, numbers, bad, len(data))
+
+
+def _may_hold_overlong(data: bytes) -> bool:
+    """Whether some half-limit window has no newline (a line over the limit covers at least one whole window)."""
+    half = MAX_LINE_BYTES // 2
+    return any(data.find(b"\n", at, at + half) < 0 for at in range(0, len(data) - half, half))
+
+
+def _without_overlong(data: bytes, first_number: int, bad: list[tuple[int, str, str]]) -> bytes:
+    kept = []
+    for index, line in enumerate(data.split(b"\n")[:-1]):
+        is_overlong = len(line) > MAX_LINE_BYTES
+        if is_overlong:
+            bad.append(_overlong_row(first_number + index, line[:_HEAD], len(line)))
+        kept.append(b"\n" if is_overlong else line + b"\n")
+    return b"".join(kept)
+
+
+def _overlong_row(number: int, head: bytes, length: int) -> tuple[int, str, str]:
+    reason = f"line of {length:,} bytes; the limit is {MAX_LINE_BYTES:,}"
+    return number, reason, head.decode("utf-8", "backslashreplace")
+
+
+def _overlong(number: int, head: bytes, length: int) -> Piece:
+    blank = pa.array([""], pa.large_string())
+    return Piece(blank, np.array([number], np.int64), [_overlong_row(number, head, length)], _HEAD)
+
+
+# --- CSV ------------------------------------------------------------------------------------------
+
+
+def _csv(chunks: Iterator[bytes], columns: tuple[str, ...]) -> Iterator[Piece]:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    reader = csv.reader(_text_lines(chunks), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise FileFault(f"has no readable header: {error}") from None
+    _check_header(header, columns)
+    texts: list[str] = []
+    numbers: list[int] = []
+    bad: list[tuple[int, str, str]] = []
+    while True:
+        number = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            texts.append("")
+            numbers.append(number)
+            bad.append((number, f"not CSV: {error}", ""))
+            continue
+        reason = _row_fault(row, header)
+        numbers.append(number)
+        texts.append(
+            ""
+            if reason or not row
+            else json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False)
+        )
+        if reason:
+            raw = (
+                ",".join(row).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            )
+            bad.append((number, reason, raw))
+        if len(texts) >= _CSV_ROWS:
+            yield _rows(texts, numbers, bad)
+            texts, numbers, bad = [], [], []
+    if texts:
+        yield _rows(texts, numbers, bad)
+
+
+def _check_header(header: list[str], columns: tuple[str, ...]) -> None:
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise FileFault(f"has no column {', '.join(missing[:5])}")
+    if len(set(header)) != len(header):
+        raise FileFault("has a column name twice in its header")
+
+
+def _row_fault(row: list[str], header: list[str]) -> str | None:
+    if row and len(row) != len(header):
+        return f"{len(row)} fields where the header has {len(header)}"
+    if any("\udc80" <= char <= "\udcff" for value in row for char in value if not value.isascii()):
+        return "not UTF-8"
+    return None
+
+
+def _rows(texts: list[str], numbers: list[int], bad: list[tuple[int, str, str]]) -> Piece:
+    lines = pa.array(texts, pa.large_string())
+    return Piece(lines, np.array(numbers, np.int64), bad, sum(map(len, texts)))
+
+
+def _text_lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > PIECE_BYTES:
+            raise FileFault(f"has a line of more than {PIECE_BYTES:,} bytes")
+        for line in whole:
+            yield line.decode("utf-8", "surrogateescape") + "\n"
+    if rest:
+        yield rest.decode("utf-8", "surrogateescape")
+
+
+# --- Parquet --------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Piece]:
+    con = duck.connect(":memory:")
+    try:
+        described = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+        names = [row[0] for row in described]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise FileFault(f"has no column {', '.join(missing[:5])}")
+        fields = ", ".join(f"{_quoted(row[0])} := {_as_json(row[0], row[1])}" for row in described)
+        found = con.execute(
+            f"select to_json(struct_pack({fields}))::varchar as line, file_row_number + 1 as n "
+            "from read_parquet(?, file_row_number = true)",
+            [str(path)],
+        )
+        for batch in found.to_arrow_reader(100_000):
+            texts = batch.column("line").cast(pa.large_string())
+            yield Piece(texts, batch.column("n").to_numpy(), [], texts.nbytes)
+    except duckdb.Error as error:
+        raise FileFault(f"is not readable Parquet: {str(error).splitlines()[0][:200]}") from None
+    finally:
+        con.close()
+
+
+def _as_json(name: str, kind: str) -> str:
+    """A column as JSON says it: instants in ISO 8601 with their zone; an instant without one stays without one."""
+    column = _quoted(name)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime({column} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({column}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')"
+    return column
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

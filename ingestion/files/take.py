@@ -1,0 +1,493 @@
+"""Take files into the landing file: each once by content, changed ones again, unfinished ones later.
+
+Many small files are read and checked together, without the lock, and committed with their ledger
+rows in one transaction; a large file is streamed in a transaction of its own. A file that is
+damaged, or has too many bad rows, is left out by name, while the others land; the sync then ends as
+failed, so that the gap is known.
+
+Reads: the source's location. Writes: `landing/<source>.duckdb`. Run: imported by the runner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ingestion import spool
+from ingestion.destination import lines as text_lines
+from ingestion.destination.landing import BadRow, Landing, naive
+from ingestion.destination.typecheck import Rules
+from ingestion.files import locate, reading
+from ingestion.files.locate import Found
+from ingestion.files.reading import CutOff, FileFault, Piece
+from ingestion.files.stream import FileStream
+from warehouse import duck
+from warehouse.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 48 << 20  # of text that is checked and committed together
+SETTLE_SECONDS = 2.0  # a file touched so recently is looked at twice
+YOUNG_SECONDS = 60.0  # an unfinished look of a file this young means that somebody still writes it
+
+Open = Callable[[], AbstractContextManager[Landing]]
+
+
+@dataclass
+class Taken:
+    """What came of one stream's files.
+
+    Attributes:
+        rows: Rows landed.
+        quarantined: Rows set aside.
+        loads: Commits made.
+        faults: One sentence per file that was left out.
+        too_many_bad: Those of them that were left out for their share of bad rows.
+        waiting: Files that are still being written.
+        warnings: What a person should know.
+    """
+
+    rows: int = 0
+    quarantined: int = 0
+    loads: int = 0
+    faults: list[str] = field(default_factory=list)
+    too_many_bad: int = 0
+    waiting: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    gap_days: set[date | None] = field(default_factory=set)
+
+
+@dataclass
+class _Known:
+    content_hash: str
+    size: int
+    modified: str
+    same_as: str | None
+
+
+@dataclass
+class _Read:
+    """A file that was read and awaits its commit."""
+
+    file: Found
+    content_hash: str
+    pieces: list[Piece]
+    bad: list[BadRow] = field(default_factory=list)
+    landed: int = 0
+
+
+class FileTaker:
+    """Takes the files of one stream. Use `run`."""
+
+    def __init__(
+        self,
+        stream: FileStream,
+        location: str,
+        settings: Settings,
+        opener: Open,
+        *,
+        now: datetime,
+        sync_id: int,
+        window: tuple[date, date] | None = None,
+        is_again: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.stream = stream
+        self.location = location
+        self.settings = settings
+        self.open = opener
+        self.now = now
+        self.sync_id = sync_id
+        self.window = window
+        self.is_again = is_again
+        self.progress = progress or (lambda _rows: None)
+        self.rules = stream.rules(now)
+        self.taken = Taken()
+        self._owners: dict[str, str] = {}
+        self._again = False
+        self._started = datetime.now(UTC)
+        self._batch: list[_Read] = []
+        self._copies: list[tuple[Found, str, str | None]] = []
+        self._held = 0
+
+    def run(self) -> Taken:
+        """Take what is new (or, with a window, the files of its days once more)."""
+        with spool.folder("files", self.settings) as folder:
+            self._pass(folder)
+            if self._again:  # a changed file freed a copy of its former content under another name
+                self._again = False
+                self._pass(folder)
+        return self.taken
+
+    def _pass(self, folder: Path) -> None:
+        self._started = datetime.now(UTC)
+        found = locate.files(self.location, self.stream.patterns, time.time())
+        known = self._ledger()
+        self._owners = {
+            about.content_hash: name for name, about in known.items() if not about.same_as
+        }
+        if not found:
+            self.taken.warnings.append(f"{self.stream.name}: no files at {self.location}")
+        due = [file for file in found if self._is_due(file, known.get(file.name))]
+        for number, file in enumerate(self._settled(due)):
+            try:
+                self._take(file, locate.local_copy(file, folder, number), known.get(file.name))
+            except FileFault as fault:
+                self._fault(file, fault)
+            except OSError as error:
+                self._fault(file, FileFault(f"can't be read: {error.strerror or error}"))
+            finally:
+                if file.store is not None:
+                    (folder / f"object-{number}").unlink(missing_ok=True)
+            if self._held >= BATCH_BYTES:
+                self._flush()
+        self._flush()
+
+    def _take(self, file: Found, path: Path, about: _Known | None) -> None:
+        """Read a file into the batch, or land it at once if it is large."""
+        before = path.stat()
+        content_hash = _hash(path)
+        owner = self._owners.get(content_hash)
+        if owner is not None and owner != file.name:
+            self._copies.append((file, content_hash, owner))
+            return
+        if owner == file.name and about and not self._is_forced(file):
+            self._copies.append((file, content_hash, None))  # touched, not changed
+            return
+        source = reading.pieces(path, file.name, self.stream.columns)
+        first, second = next(source, None), next(source, None)
+        if first is not None and second is not None:
+            self._flush()
+            self._large(file, content_hash, chain([first, second], source))
+            return
+        after = path.stat()
+        has_moved = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+        if has_moved or (first and first.last_is_cut and self._is_young(file)):
+            self._wait(file)
+            return
+        self._owners[content_hash] = file.name
+        self._batch.append(_Read(file, content_hash, [first] if first else []))
+        self._held += first.size if first else 0
+
+    # --- which files ------------------------------------------------------------------------------
+
+    def _ledger(self) -> dict[str, _Known]:
+        with self.open() as landing:
+            rows = landing.con.execute(
+                "select name, content_hash, bytes, coalesce(modified, ''), same_as from landing.files where stream = ?",
+                [self.stream.name],
+            ).fetchall()
+        return {name: _Known(*rest) for name, *rest in rows}
+
+    def _is_forced(self, file: Found) -> bool:
+        """Whether the file is to be read again though it has not changed."""
+        if self.window and self.stream.is_daily:
+            first, last = self.window
+            return file.day is not None and first <= file.day <= last
+        return self.is_again
+
+    def _is_due(self, file: Found, about: _Known | None) -> bool:
+        if self._is_forced(file):
+            return not (about and about.same_as)
+        if self.window and self.stream.is_daily:
+            return False
+        return about is None or (about.size, about.modified) != (file.size, file.modified)
+
+    def _settled(self, due: list[Found]) -> Iterator[Found]:
+        """The files that nobody writes to: those touched just now are looked at twice."""
+        fresh = [file for file in due if file.age is not None and file.age < SETTLE_SECONDS]
+        if fresh:
+            time.sleep(0.2)
+        moving = {file.name for file in fresh if _has_moved(file)}
+        for file in due:
+            if file.name in moving:
+                self._wait(file)
+            else:
+                yield file
+
+    def _is_young(self, file: Found) -> bool:
+        return file.age is not None and 0 <= file.age < YOUNG_SECONDS
+
+    def _wait(self, file: Found) -> None:
+        self.taken.waiting.append(file.name)
+        self.taken.gap_days.add(file.day)
+        self.taken.warnings.append(
+            f"{file.name} is still being written; it is taken by a later sync"
+        )
+
+    def _fault(self, file: Found, fault: FileFault) -> None:
+        if isinstance(fault, CutOff) and self._is_young(file):
+            self._wait(file)
+            return
+        self.taken.faults.append(f"{_shown(file.name)} {fault}")
+        self.taken.gap_days.add(file.day)
+
+    # --- landing ----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Check and commit the batch of whole files."""
+        batch, copies = self._batch, self._copies
+        self._batch, self._copies, self._held = [], [], 0
+        with duck.connect(":memory:", threads=self.settings.threads) as con:
+            for is_csv in (False, True):
+                some = [
+                    read for read in batch if (reading.format_of(read.file.name) == "csv") is is_csv
+                ]
+                self._check(con, some, self.rules.as_text() if is_csv else self.rules)
+        good = [read for read in batch if not self._refused(read)]
+        if not good and not copies:
+            return
+        bad = [row for read in good for row in read.bad]
+        with self.open() as landing, landing.transaction() as load_id:
+            self._replace(landing, load_id, good)
+            rows = landing.insert(self.stream.name, _table(good), load_id, self.now)
+            landing.set_aside(load_id, bad)
+            self._enter(landing, load_id, good, copies)
+            if good:
+                self._record(landing, load_id, rows, len(bad))
+        self._count(rows, len(bad), is_load=bool(good))
+
+    def _check(self, con: object, batch: list[_Read], rules: Rules) -> None:
+        pieces = [(read, piece) for read in batch for piece in read.pieces]
+        if not pieces:
+            return
+        checked = text_lines.check(
+            con, pa.chunked_array([piece.lines for _, piece in pieces]), rules
+        )
+        ends = np.cumsum([len(piece.lines) for _, piece in pieces])
+        marks = np.ones(int(ends[-1]), bool)
+        for index in (*checked.bad, *checked.blank):
+            marks[index] = False
+        found: dict[int, list[tuple[int, str]]] = {}
+        for index, reason in checked.bad.items():
+            at = int(np.searchsorted(ends, index, side="right"))
+            found.setdefault(at, []).append(
+                (index - int(ends[at]) + len(pieces[at][1].lines), reason)
+            )
+        start = 0
+        for at, (read, piece) in enumerate(pieces):
+            mask = marks[start : int(ends[at])]
+            start = int(ends[at])
+            self._sift(read, piece, mask, found.get(at, []))
+
+    def _sift(
+        self, read: _Read, piece: Piece, mask: np.ndarray, bad: list[tuple[int, str]]
+    ) -> None:
+        """Split a piece into what lands and what is set aside."""
+        name, stream = read.file.name, self.stream.name
+        for number, reason, raw in piece.bad:
+            read.bad.append(BadRow(stream, name, number, reason, raw))
+        last = len(piece.lines) - 1
+        for index, reason in bad:
+            is_cut = piece.last_is_cut and index == last
+            words = f"the last line is cut off: {reason}" if is_cut else reason
+            raw = piece.lines[index].as_py()
+            read.bad.append(BadRow(stream, name, int(piece.numbers[index]), words, raw))
+        if not mask.all():
+            piece.lines = piece.lines.filter(pa.array(mask))
+            piece.numbers = piece.numbers[mask]
+        read.landed += len(piece.lines)
+
+    def _refused(self, read: _Read) -> bool:
+        total = read.landed + len(read.bad)
+        if not read.bad or len(read.bad) <= self.settings.quarantine_threshold * total:
+            return False
+        worst = read.bad[0]
+        self.taken.faults.append(
+            f"{_shown(read.file.name)}: {len(read.bad):,} of {total:,} rows are bad, more than "
+            f"{self.settings.quarantine_threshold:.0%}; the first: line {worst.line}, {worst.reason}"
+        )
+        self.taken.too_many_bad += 1
+        self.taken.gap_days.add(read.file.day)
+        if self._owners.get(read.content_hash) == read.file.name:
+            del self._owners[read.content_hash]
+        return True
+
+    def _large(self, file: Found, content_hash: str, pieces: Iterator[Piece]) -> None:
+        """Stream a large file in a transaction of its own; the lock is held while it lands."""
+        read = _Read(file, content_hash, [])
+        rules = self.rules.as_text() if reading.format_of(file.name) == "csv" else self.rules
+        rows = 0
+        try:
+            with (
+                duck.connect(":memory:", threads=self.settings.threads) as con,
+                self.open() as landing,
+                landing.transaction() as load_id,
+            ):
+                self._replace(landing, load_id, [read])
+                for piece in pieces:
+                    part = _Read(file, content_hash, [piece])
+                    self._check(con, [part], rules)
+                    rows += landing.insert(self.stream.name, _table([part]), load_id, self.now)
+                    read.landed, read.bad = rows, read.bad + part.bad
+                    self.progress(self.taken.rows + rows)
+                    if piece.last_is_cut and self._is_young(file):
+                        raise CutOff("is still being written")
+                if self._refused(read):
+                    raise _Refused  # noqa: TRY301 - the transaction has to see it
+                landing.set_aside(load_id, read.bad)
+                self._enter(landing, load_id, [read], [])
+                self._record(landing, load_id, rows, len(read.bad))
+        except _Refused:
+            return
+        self._owners[content_hash] = file.name
+        self._count(rows, len(read.bad), is_load=True)
+
+    def _replace(self, landing: Landing, load_id: int, reads: list[_Read]) -> None:
+        """Let go of what earlier versions of these files landed."""
+        stream = self.stream.name
+        new = {read.file.name: read.content_hash for read in reads}
+        known = landing.con.execute(
+            "select name, content_hash from landing.files "
+            "where stream = ? and name in (select unnest(?::varchar[]))",
+            [stream, list(new)],
+        ).fetchall()
+        for name, content_hash in known:
+            landing.remove(load_id, stream, "_file = ?", [name], sync_id=self.sync_id)
+            ((aside,),) = landing.con.execute(
+                "delete from landing.quarantine where stream = ? and file = ?", [stream, name]
+            ).fetchall()
+            if aside:
+                landing.count_removed(
+                    load_id, stream, rows=0, quarantined=aside, sync_id=self.sync_id
+                )
+            if content_hash == new[name]:
+                continue
+            ((freed,),) = landing.con.execute(
+                "delete from landing.files where stream = ? and same_as = ?", [stream, name]
+            ).fetchall()
+            self._again = self._again or freed > 0
+
+    def _enter(
+        self,
+        landing: Landing,
+        load_id: int,
+        reads: list[_Read],
+        copies: list[tuple[Found, str, str | None]],
+    ) -> None:
+        """Write the file ledger."""
+        landed = {read.file.name for read in reads}
+        owners = set(self._owners.values()) | landed
+        rows = [
+            (read.file, read.content_hash, read.landed, len(read.bad), load_id, None)
+            for read in reads
+        ]
+        for file, content_hash, owner in copies:
+            if owner and owner in owners:
+                rows.append((file, content_hash, 0, 0, load_id, owner))
+            elif not owner:
+                landing.con.execute(
+                    "update landing.files set modified = ?, bytes = ? where stream = ? and name = ?",
+                    [file.modified, file.size, self.stream.name, file.name],
+                )
+        if not rows:
+            return
+        names = [file.name for file, *_ in rows]
+        landing.con.execute(
+            "delete from landing.files where stream = ? and name in (select unnest(?))",
+            [self.stream.name, names],
+        )
+        table = pa.table(
+            {
+                "stream": [self.stream.name] * len(rows),
+                "name": names,
+                "content_hash": [row[1] for row in rows],
+                "bytes": [row[0].size for row in rows],
+                "rows_landed": [row[2] for row in rows],
+                "rows_quarantined": [row[3] for row in rows],
+                "load_id": [row[4] for row in rows],
+                "taken_at": pa.array([naive(self.now)] * len(rows), pa.timestamp("us")),
+                "modified": [row[0].modified for row in rows],
+                "same_as": pa.array([row[5] for row in rows], pa.string()),
+                "day": pa.array([row[0].day for row in rows], pa.date32()),
+            }
+        )
+        landing.con.register("landing_files", table)
+        landing.con.execute("insert into landing.files select * from landing_files")
+        landing.con.unregister("landing_files")
+
+    def _record(self, landing: Landing, load_id: int, rows: int, bad: int) -> None:
+        landing.record_load(
+            load_id,
+            self.stream.name,
+            started_at=self._started,
+            landed=rows,
+            quarantined=bad,
+            sync_id=self.sync_id,
+            window=self.window,
+        )
+
+    def _count(self, rows: int, bad: int, *, is_load: bool) -> None:
+        self.taken.rows += rows
+        self.taken.quarantined += bad
+        self.taken.loads += is_load
+        self.progress(self.taken.rows)
+
+    def complete_through(self, landing: Landing) -> datetime | None:
+        """End of the last day before the first gap; the run's now for streams that are not daily."""
+        days = {
+            day
+            for (day,) in landing.con.execute(
+                "select distinct day from landing.files where stream = ?", [self.stream.name]
+            ).fetchall()
+        }
+        gaps = self.taken.gap_days
+        dated = sorted(day for day in days if day)
+        if not self.stream.is_daily or not dated:
+            return None if self.taken.faults or self.taken.waiting else self.now
+        end = min((day for day in gaps if day), default=date.max)
+        last = dated[0]
+        if last >= end:
+            return datetime(last.year, last.month, last.day, tzinfo=UTC)
+        for day in dated[1:]:
+            if day != last + timedelta(days=1) or day >= end:
+                break
+            last = day
+        return min(
+            datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1), self.now
+        )
+
+
+class _Refused(Exception):
+    """A large file had too many bad rows: roll its transaction back."""
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _has_moved(file: Found) -> bool:
+    try:
+        about = Path(file.where).stat()
+    except OSError:
+        return True
+    return file.size != about.st_size or file.modified != f"{about.st_mtime_ns}.{about.st_ino}"
+
+
+def _table(reads: list[_Read]) -> pa.Table:
+    pieces = [(read, piece) for read in reads for piece in read.pieces]
+    lines = pa.chunked_array([piece.lines for _, piece in pieces], pa.large_string())
+    numbers = np.concatenate([piece.numbers for _, piece in pieces] or [np.zeros(0, np.int64)])
+    which = np.repeat(
+        np.arange(len(pieces), dtype=np.int32), [len(piece.lines) for _, piece in pieces]
+    )
+    names = pa.DictionaryArray.from_arrays(
+        pa.array(which, pa.int32()), pa.array([read.file.name for read, _ in pieces], pa.string())
+    )
+    return text_lines.chunked(pa.table({"line": lines, "position": numbers, "file": names}))
+
+
+def _shown(name: str) -> str:
+    """A file name on one line."""
+    return name.encode("unicode_escape").decode() if not name.isprintable() else name

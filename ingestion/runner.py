@@ -1,0 +1,492 @@
+"""One sync: start a connector or look at the files, land what is new, judge whether it was complete.
+
+`sync` for our sources, `sync_exec` for any other connector; looking without landing is in
+`ingestion.look`. Whatever happens, what is committed stays committed and the next sync goes on from
+there.
+
+Reads: the source. Writes: `landing/<source>.duckdb`, `spool/`. Run: `warehouse sync NAME`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ingestion import connector as connectors
+from ingestion import spool
+from ingestion.catalogs import catalog_of, configured_catalog
+from ingestion.connector import Connector
+from ingestion.destination import landing as landings
+from ingestion.destination.airbyte import Destination, StreamPlan
+from ingestion.destination.messages import GLOBAL, LEGACY, state_messages
+from ingestion.destination.typecheck import identifier, rules_from_schema
+from ingestion.files.take import FileTaker, Taken
+from ingestion.look import source_check, source_discover, source_read, source_spec
+from warehouse import clock, locks
+from warehouse.errors import (
+    CallError,
+    IncompleteLoad,
+    QuarantineExceeded,
+    SourceOff,
+    WarehouseError,
+)
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES, SourceSpec, source
+
+__all__ = [
+    "SyncResult", "configured_catalog", "source_check", "source_discover", "source_read", "source_spec", "sync",
+    "sync_exec",
+]  # fmt: skip
+
+Window = tuple[date, date]
+Progress = Callable[[int], None]
+
+_PROGRESS_SECONDS = 0.5
+_REFUSED = re.compile(
+    r"(?<!\d)4(00|01|02|03|04|10|22|29)(?!\d)|forbidden|unauthori[sz]ed|not found", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a sync did.
+
+    Attributes:
+        source: Its source.
+        rows: Rows landed.
+        quarantined: Rows set aside.
+        loads: Commits with rows.
+        seconds: Wall time.
+        warnings: What a person should know.
+        complete_through: Up to which instant the source is complete (the least of its streams), if
+            known.
+        rows_by_stream: Rows landed per stream.
+    """
+
+    source: str
+    rows: int
+    quarantined: int
+    loads: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    complete_through: datetime | None = None
+    rows_by_stream: dict[str, int] = field(default_factory=dict)
+
+
+def sync(
+    name: str,
+    settings: Settings,
+    *,
+    window: Window | None = None,
+    full_refresh: bool = False,
+    progress: Progress | None = None,
+) -> SyncResult:
+    """Land what is new in a source.
+
+    Args:
+        name: One of `SOURCES`.
+        settings: Where the source is and where the data goes.
+        window: Whole days, both included, to read once more; the cursor stays where it is.
+        full_refresh: Read everything from the start into a new generation (files: all files once
+            more).
+        progress: Told the rows so far.
+
+    Raises:
+        SourceOff: The source has no settings.
+        IncompleteLoad: Part of the source could not be read; what is whole was landed.
+        QuarantineExceeded: Too many rows of a slice or file are bad; what is good before it was
+            landed.
+    """
+    spec = source(name)
+    if missing := spec.missing(settings):
+        raise SourceOff(
+            f"source {name} is off: {', '.join(missing)} not set",
+            "set it in .env, see .env.example",
+        )
+    if window and window[0] > window[1]:
+        raise CallError(
+            f"the window ends on {window[1]}, before it starts on {window[0]}",
+            "swap --from and --to",
+        )
+    with _alone(name, settings):
+        if spec.style == "files":
+            return _sync_files(spec, settings, window, full_refresh, progress)
+        extra = (
+            {
+                "window_from": _midnight(window[0]),
+                "window_to": _midnight(window[1] + timedelta(days=1)),
+            }
+            if window
+            else {}
+        )
+        connector = connectors.of_source(spec, settings, **extra)
+        catalog = configured_catalog(
+            catalog_of(spec, connector, settings), spec.streams, keys=spec.keys
+        )
+        return _sync_connector(
+            name, connector, catalog, settings, window=window, full_refresh=full_refresh, progress=progress,
+            mode=_expected_livemode(spec, settings),
+        )  # fmt: skip
+
+
+def sync_exec(
+    command: str,
+    config: dict[str, Any] | Path | str | None,
+    name: str,
+    settings: Settings,
+    select: Iterable[str] | None = None,
+    *,
+    full_refresh: bool = False,
+    restart_from_complete: bool = False,
+    progress: Progress | None = None,
+) -> SyncResult:
+    """Land any connector that speaks the Airbyte protocol.
+
+    Types may drift: only the key and sound JSON are checked, the rest is kept as the connector says
+    it.
+
+    Args:
+        command: Executable, `python -m module`, or `docker run --rm image`.
+        config: Its configuration, or the file that holds it.
+        name: Name of the landing file and schema.
+        settings: Where the data goes.
+        select: Streams to land; all if None.
+        full_refresh: Read everything from the start into new generations.
+        restart_from_complete: Go on from the last state at which a stream was complete, not from
+            the latest: for connectors that save their state before they have sent the rows.
+        progress: Told the rows so far.
+    """
+    if name in SOURCES:
+        raise CallError(
+            f"{name} is a source of ours, whose landing file this would mix with another's",
+            "give the connector another --name",
+        )
+    try:
+        identifier(name)
+    except WarehouseError as error:
+        raise CallError(error.message, error.hint) from None
+    connector = connectors.of_command(command, _config(config), name)
+    with _alone(name, settings):
+        found = connectors.ask(connector, "discover", settings)
+        catalog = configured_catalog(found, tuple(select) if select else None)
+        return _sync_connector(
+            name, connector, catalog, settings, full_refresh=full_refresh, progress=progress, is_strict=False,
+            from_complete=restart_from_complete,
+        )  # fmt: skip
+
+
+def _config(config: dict[str, Any] | Path | str | None) -> dict[str, Any]:
+    if config is None or isinstance(config, dict):
+        return config or {}
+    try:
+        found = json.loads(Path(config).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CallError(
+            f"can't read the configuration {config}: {error}", "it is a JSON object"
+        ) from None
+    if not isinstance(found, dict):
+        raise CallError(f"the configuration {config} is no JSON object")
+    return found
+
+
+@contextmanager
+def _alone(name: str, settings: Settings) -> Iterator[None]:
+    """One sync of a source at a time; SIGTERM ends it like any other error, so that nothing is left behind."""
+    settings.landing_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def end(_signal: int, _frame: object) -> None:
+        raise SystemExit(143)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, end) if is_main else None
+    try:
+        lock = settings.landing_dir / f"{name}.sync"
+        with locks.hold(lock, what=f"another sync of {name}", timeout=settings.lock_timeout):
+            yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _sync_files(
+    spec: SourceSpec,
+    settings: Settings,
+    window: Window | None,
+    full_refresh: bool,
+    progress: Progress | None,
+) -> SyncResult:
+    begun = time.monotonic()
+    now = clock.now(settings)
+    opener = partial(landings.opened, spec.name, settings)
+    location = str(spec.config(settings)["location"])
+    results: dict[str, Taken] = {}
+    with opener() as landing:
+        sync_id = landing.begin_sync(datetime.now(UTC))
+    try:
+        for stream in importlib.import_module(spec.connector).FILE_STREAMS:
+            done = sum(taken.rows for taken in results.values())
+            tell = (lambda rows, done=done: progress(done + rows)) if progress else None
+            taker = FileTaker(
+                stream,
+                location,
+                settings,
+                opener,
+                now=now,
+                sync_id=sync_id,
+                window=window,
+                is_again=full_refresh,
+                progress=tell,
+            )
+            results[stream.name] = taker.run()
+            with opener() as landing:
+                landing.set_complete_through(stream.name, taker.complete_through(landing))
+    except BaseException as error:
+        with opener() as landing:
+            landing.end_sync(sync_id, "failed", _one_line(error))
+        raise
+    faults = [fault for taken in results.values() for fault in taken.faults]
+    with opener() as landing:
+        landing.end_sync(sync_id, "failed" if faults else "complete", "; ".join(faults))
+        through = landing.complete_through()
+    if faults:
+        more = f" (and {len(faults) - 1} more files)" if len(faults) > 1 else ""
+        kind = (
+            QuarantineExceeded
+            if all(t.too_many_bad == len(t.faults) for t in results.values())
+            else IncompleteLoad
+        )
+        raise kind(
+            f"{spec.name}: {faults[0]}{more}",
+            "the other files are landed; repair or remove this one, then sync again",
+        )
+    instants = [through.get(stream) for stream in spec.streams]
+    return SyncResult(
+        source=spec.name,
+        rows=sum(taken.rows for taken in results.values()),
+        quarantined=sum(taken.quarantined for taken in results.values()),
+        loads=sum(taken.loads for taken in results.values()),
+        seconds=time.monotonic() - begun,
+        warnings=tuple(warning for taken in results.values() for warning in taken.warnings),
+        complete_through=min((at for at in instants if at), default=None)
+        if all(instants)
+        else None,
+        rows_by_stream={stream: taken.rows for stream, taken in results.items()},
+    )
+
+
+# --- connectors -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Heard:
+    """What a connector said beside its records."""
+
+    complete: set[str] = field(default_factory=set)
+    incomplete: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    def trace(self, message: dict[str, Any], connector: Connector) -> None:
+        """Take in a TRACE message."""
+        trace = message.get("trace") or {}
+        if trace.get("type") == "STREAM_STATUS":
+            about = trace.get("stream_status") or {}
+            stream = (about.get("stream_descriptor") or {}).get("name", "")
+            if about.get("status") == "COMPLETE":
+                self.complete.add(stream)
+                self.incomplete.discard(stream)
+            elif about.get("status") == "INCOMPLETE":
+                self.complete.discard(stream)
+                self.incomplete.add(stream)
+        elif trace.get("type") == "ERROR":
+            error = trace.get("error") or {}
+            text = connectors.mask(str(error.get("message") or "unknown error"), connector.secrets)
+            self.errors.append(text.splitlines()[0][:400])
+
+
+def _sync_connector(
+    name: str,
+    connector: Connector,
+    catalog: dict[str, Any],
+    settings: Settings,
+    *,
+    window: Window | None = None,
+    full_refresh: bool = False,
+    progress: Progress | None = None,
+    mode: bool | None = None,
+    is_strict: bool = True,
+    from_complete: bool = False,
+) -> SyncResult:
+    begun = time.monotonic()
+    now = clock.now(settings)
+    plans = {
+        entry["stream"]["name"]: StreamPlan(
+            identifier(entry["stream"]["name"]),
+            rules_from_schema(
+                entry["stream"].get("json_schema") or {},
+                tuple(path[0] for path in entry.get("primary_key") or [] if len(path) == 1),
+                strict=is_strict,
+                mode=mode,
+            ),
+            renew=full_refresh or (entry["sync_mode"] == "full_refresh" and window is None),
+        )
+        for entry in catalog["streams"]
+    }
+    opener = partial(landings.opened, name, settings, streams=tuple(plans))
+    with opener() as landing:
+        sync_id = landing.begin_sync(datetime.now(UTC))
+        states = {} if full_refresh else landing.states(complete_only=from_complete)
+    states = {
+        key: state
+        for key, state in states.items()
+        if key in (GLOBAL, LEGACY) or (key in plans and not plans[key].renew)
+    }
+    heard = _Heard()
+    with spool.folder("records", settings) as folder:
+        destination = Destination(
+            plans,
+            settings,
+            opener,
+            folder / "records",
+            now=now,
+            sync_id=sync_id,
+            window=window,
+        )
+        try:
+            with connectors.started(
+                connector, "read", settings, catalog=catalog, state=state_messages(states)
+            ) as process:
+                _listen(process, destination, heard, progress)
+                code = process.wait()
+            destination.commit()
+            complete = _complete_streams(plans, heard, destination)
+            destination.finish(complete)
+            _judge(name, connector, plans, complete, heard, code, process.last_words)
+        except BaseException as error:
+            with opener() as landing:
+                landing.end_sync(
+                    sync_id, "failed", connectors.mask(_one_line(error), connector.secrets)
+                )
+            raise
+        finally:
+            destination.close()
+    with opener() as landing:
+        landing.end_sync(sync_id, "complete", "")
+        through = landing.complete_through()
+    if progress:
+        progress(destination.rows)
+    instants = [through.get(stream) for stream in plans]
+    warnings = [
+        f"{n:,} records of {stream[:80]!r}, which was not asked for, were left out"
+        for stream, n in destination.unasked.items()
+    ]
+    if destination.wrong_mode:
+        warnings.append(f"{destination.wrong_mode:,} records of the wrong livemode were set aside")
+    return SyncResult(
+        source=name,
+        rows=destination.rows,
+        quarantined=destination.quarantined,
+        loads=destination.loads,
+        seconds=time.monotonic() - begun,
+        warnings=tuple(warnings),
+        complete_through=min((at for at in instants if at), default=None)
+        if all(instants)
+        else None,
+        rows_by_stream=dict(destination.rows_by_stream),
+    )
+
+
+def _listen(
+    process: connectors.Process, destination: Destination, heard: _Heard, progress: Progress | None
+) -> None:
+    """Take in a connector's output until it ends."""
+    told = time.monotonic()
+    for message in process.output():
+        if isinstance(message, bytes):
+            destination.records(message)
+        elif message["type"] == "STATE":
+            destination.state(message)
+        elif message["type"] == "TRACE":
+            heard.trace(message, process.connector)
+        elif message["type"] == "LOG":
+            text = connectors.pass_on(message, process.connector)
+            if _REFUSED.search(text):
+                heard.refusals.append(text.splitlines()[0][:300])
+        if progress and time.monotonic() - told > _PROGRESS_SECONDS:
+            progress(destination.received)
+            told = time.monotonic()
+
+
+def _complete_streams(
+    plans: dict[str, StreamPlan], heard: _Heard, destination: Destination
+) -> set[str]:
+    """Streams that said COMPLETE, less those that are empty because the source refused them (a swallowed 4xx)."""
+    complete = heard.complete & set(plans)
+    for stream in sorted(complete):
+        if destination.count(stream):
+            continue
+        named = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(stream)}(?![A-Za-z0-9_])")
+        refusal = next((text for text in heard.refusals if named.search(text)), None)
+        if refusal:
+            complete.discard(stream)
+            heard.errors.append(f"{stream} has no records, after: {refusal}")
+    return complete
+
+
+def _judge(
+    name: str,
+    connector: Connector,
+    plans: dict[str, StreamPlan],
+    complete: set[str],
+    heard: _Heard,
+    code: int,
+    last_words: Iterable[str],
+) -> None:
+    """Raise if the sync was not complete.
+
+    Raises:
+        IncompleteLoad: With the connector's own words.
+    """
+    missing = sorted(set(plans) - complete)
+    if not missing and code == 0:
+        return
+    words = heard.errors[0] if heard.errors else next(iter(reversed(list(last_words))), "")
+    streams = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+    what = f"{name}: {streams} not complete" if missing else f"{name}: the connector failed"
+    said = f": {connectors.mask(words, connector.secrets)[:400]}" if words else ""
+    raise IncompleteLoad(
+        f"{what} (exit code {code}){said}",
+        "what came before its last state is landed; sync again to go on from there",
+    )
+
+
+def _expected_livemode(spec: SourceSpec, settings: Settings) -> bool | None:
+    """Test key → test objects, live key → live ones; None where a source has no such thing."""
+    if spec.name != "stripe":
+        return None
+    kind = str(spec.config(settings).get("api_key", "")).split("_")
+    return {"live": True, "test": False}.get(kind[1]) if len(kind) > 2 else None
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, WarehouseError):
+        return error.message
+    return (str(error).splitlines() or [""])[0][:500] or type(error).__name__

@@ -1,0 +1,1 @@
+"""The product's database: tables as streams; see README.md beside this file."""

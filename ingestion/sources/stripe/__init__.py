@@ -1,0 +1,1 @@
+"""Stripe: lists first, then events; see README.md beside this file."""

@@ -1,0 +1,238 @@
+"""Train the churn model and the segments on gold, evaluate out of time, promote what earns it.
+
+Reads: gold (through `ml.features` and `ml.churn.labels`), ops.model_registry.
+Writes: `models/<version>.skops`, ops.model_registry, `docs/model-cards/<version>.md` under the models
+folder. The same data, code and seed give the same version, and a version known already is returned
+without fitting again.
+Run: `warehouse train`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ml import registry
+from ml.churn import evaluation, labels, models, reasons
+from ml.features import FEATURES, KEYS, features
+from ml.segmentation import clusters
+from warehouse import clock
+from warehouse.duck import connect
+from warehouse.locks import hold
+
+if TYPE_CHECKING:
+    from warehouse.settings import Settings
+
+SEED = 20250701
+STEP = timedelta(days=10)  # between training cut-offs; every third one is 30 days apart
+MAX_CUTOFFS = 72
+MIN_HISTORY = timedelta(days=150)
+MIN_POSITIVES = 30
+TEST_CUTOFFS = 6
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """Outcome of one training.
+
+    Attributes:
+        churn: The churn model now in use.
+        segments: The segmentation now in use; None for a company too small to cluster.
+        is_new: Something was fitted; False when the same data had been trained on before.
+        evaluation: Figures of the churn model, as stored.
+        predictions: Out-of-time predictions of this run, for studies; None when nothing was fitted.
+    """
+
+    churn: registry.Model
+    segments: registry.Model | None
+    is_new: bool
+    evaluation: dict[str, Any]
+    predictions: pd.DataFrame | None = field(repr=False, default=None)
+
+    def figures(self) -> dict[str, Any]:
+        """One level of plain values, for logs and Airflow."""
+        best = self.evaluation.get("best", {})
+        return {
+            "model_version": self.churn.version,
+            "kind": self.churn.kind,
+            "status": self.churn.status,
+            "reason": self.churn.reason,
+            "is_new": self.is_new,
+            **{
+                key: best.get(key)
+                for key in ("roc_auc", "pr_auc", "brier", "base_rate", "accuracy")
+            },
+        }
+
+
+def train(settings: Settings) -> TrainReport:
+    """Train on everything known now.
+
+    A company too young to learn from (fewer than `MIN_POSITIVES` churns, or under five months with
+    closed labels) gets its base rate as a flagged fallback, not a crash. A candidate that does not
+    beat the base rate beyond noise is registered as rejected, and the model in use stays.
+    """
+    now = clock.now(settings)
+    with hold(settings.warehouse_db, what="reading features", timeout=settings.lock_timeout):
+        con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
+        try:
+            cutoffs = training_cutoffs(con, now)
+            everyone = features(con, [*cutoffs, _midnight(now)])
+            known = labels.population(con, cutoffs) if cutoffs else labels.empty()
+        finally:
+            con.close()
+    today = everyone[everyone["as_of"] == _naive(_midnight(now))]
+    data = known[~known["is_end_set"]].merge(everyone, on=KEYS, how="inner")
+    data = data.sort_values(KEYS, kind="stable").reset_index(drop=True)
+    churn, figures, predictions, churn_is_new = _train_churn(settings, data, now)
+    segments, segments_are_new = _train_segments(settings, today, now)
+    return TrainReport(
+        churn=churn,
+        segments=segments,
+        is_new=churn_is_new or segments_are_new,
+        evaluation=figures,
+        predictions=predictions,
+    )
+
+
+def training_cutoffs(con: Any, now: datetime) -> list[datetime]:
+    """Cut-offs whose label is settled by now: 30 days, and the grace of plan migrations, are over."""
+    first = con.execute("select min(occurred_at) from gold.fact_mrr_movements").fetchone()[0]
+    if first is None:
+        return []
+    last = _midnight(now) - evaluation.HORIZON - labels.SETTLING
+    earliest = _midnight(first.replace(tzinfo=UTC)) + evaluation.HORIZON
+    steps = [last - STEP * number for number in range(MAX_CUTOFFS)]
+    return sorted(step for step in steps if step >= earliest)
+
+
+def test_cutoffs(cutoffs: list[datetime]) -> list[pd.Timestamp]:
+    """The last cut-offs, 30 days apart, so that no test label overlaps another."""
+    stride = evaluation.HORIZON // STEP
+    return [pd.Timestamp(_naive(moment)) for moment in cutoffs[::-1][::stride][:TEST_CUTOFFS][::-1]]
+
+
+def _train_churn(
+    settings: Settings, data: pd.DataFrame, now: datetime
+) -> tuple[registry.Model, dict[str, Any], pd.DataFrame | None, bool]:
+    columns = list(FEATURES)
+    version = registry.version_of("churn", data[[*KEYS, *columns, "churns"]], SEED)
+    known = registry.find(settings, version)
+    if known is not None:
+        in_use = registry.champion(settings, "churn") or known
+        return in_use, known.metrics, None, False
+    table = models.prepare_table(data[columns])
+    label = data["churns"].astype(int)
+    moments = [
+        stamp.to_pydatetime().replace(tzinfo=UTC) for stamp in sorted(data["as_of"].unique())
+    ]
+    span = moments[-1] - moments[0] if moments else timedelta()
+    report = None
+    if label.sum() >= MIN_POSITIVES and span >= MIN_HISTORY:
+        splits = evaluation.rolling_splits(data["as_of"], test_cutoffs(moments))
+        try:
+            report = evaluation.evaluate(
+                table, label, splits, groups=data["customer_id"].to_numpy(), seed=SEED
+            )
+        except ValueError:
+            report = None
+    if report is None:
+        reason = (
+            f"too young to learn from: {int(label.sum())} churns over {span.days} days "
+            f"(needs {MIN_POSITIVES} over {MIN_HISTORY.days}); every score is the base rate"
+        )
+        pipeline, kind, status, details = (
+            models.fit_base_rate(table, label),
+            models.BASELINE,
+            "fallback",
+            {},
+        )
+        figures: dict[str, Any] = {
+            "best": {"base_rate": float(label.mean()) if len(label) else None}
+        }
+    else:
+        figures = {**report.as_dict(), "best": report.as_dict()["candidates"][report.chosen]}
+        low, gain = report.gain_low, report.gain
+        told = f"log loss is {gain:.4f} per customer below the base rate's (90 % interval from {low:.4f})"
+        has_champion = registry.champion(settings, "churn") is not None
+        if report.beats_baseline:
+            kind, status, reason = report.chosen, "promoted", f"beats the baseline: {told}"
+        elif has_champion:
+            kind, status, reason = (
+                report.chosen,
+                "rejected",
+                f"does not beat the baseline beyond noise: {told}",
+            )
+        else:
+            kind, status = models.BASELINE, "fallback"
+            reason = f"{report.chosen} does not beat the baseline beyond noise ({told}); scores are the base rate"
+        if kind == models.BASELINE:
+            pipeline, details = models.fit_base_rate(table, label), {}
+        else:
+            pipeline = models.fit(kind, table, label, seed=SEED)
+            details = explanation(pipeline, table)
+    model = registry.Model(
+        name="churn", version=version, kind=kind, status=status, reason=reason, trained_as_of=_naive(now),
+        data_from=data["as_of"].min().to_pydatetime() if len(data) else None,
+        data_to=data["as_of"].max().to_pydatetime() if len(data) else None,
+        training_rows=len(data), features=columns, metrics=figures, details=details, seed=SEED,
+        pipeline=pipeline,
+    )  # fmt: skip
+    stored = registry.register(settings, model, now=now)
+    if stored.status != "rejected":
+        from ml.card import write_card
+
+        write_card(settings, stored)
+    in_use = registry.champion(settings, "churn") or stored
+    return in_use, figures, _named(report, data), True
+
+
+def _named(report: evaluation.Report | None, data: pd.DataFrame) -> pd.DataFrame | None:
+    if report is None or report.predictions is None:
+        return None
+    keys = data.loc[report.predictions["row"], KEYS].reset_index(drop=True)
+    return pd.concat([keys, report.predictions.drop(columns="row")], axis=1)
+
+
+def explanation(pipeline: Any, table: pd.DataFrame) -> dict[str, Any]:
+    """What reasons need beside the pipeline: one fixed row, and the mean of each term over training."""
+    anchor = table.iloc[[0]]
+    with models.steady_threads():
+        mean_terms = reasons.terms(pipeline, table).mean()
+    values = {
+        name: (None if pd.isna(value) else value if isinstance(value, str) else float(value))
+        for name, value in anchor.iloc[0].items()
+    }
+    return {"anchor": values, "centres": {name: float(value) for name, value in mean_terms.items()}}
+
+
+def _train_segments(
+    settings: Settings, today: pd.DataFrame, now: datetime
+) -> tuple[registry.Model | None, bool]:
+    table = clusters.inputs(today)
+    if len(table.drop_duplicates()) < clusters.MIN_CUSTOMERS:
+        return registry.champion(settings, "segments"), False
+    frame = pd.concat([today[KEYS], table], axis=1)
+    version = registry.version_of("segments", frame, SEED)
+    known = registry.find(settings, version)
+    if known is not None:
+        return known, False
+    pipeline, named = clusters.fit(table, seed=SEED)
+    model = registry.Model(
+        name="segments", version=version, kind="k_means", status="promoted",
+        reason="fitted on every customer of the day", trained_as_of=_naive(now), data_from=_naive(_midnight(now)),
+        data_to=_naive(_midnight(now)), training_rows=len(table), features=list(table.columns), metrics={},
+        details={"names": named}, seed=SEED, pipeline=pipeline,
+    )  # fmt: skip
+    return registry.register(settings, model, now=now), True
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,341 @@
+"""Score every paying customer's churn risk, and every customer's segments, as of one day.
+
+A score is as of an instant: now by the clock, or the start of a given UTC day (`as_of_date` 2025-07-01 knows all
+of 2025-06-30 and nothing later). Scoring an instant again with the same model gives the same rows; of each day the
+last scoring of each model is kept. History lives in `ops.duckdb`, so the warehouse file can be thrown away; the
+tables of schema ml are made from it and hold, of each day, the rows of the newest model.
+
+Reads: gold (through `ml.features`, `ml.churn.labels`), the registry's model in use.
+Writes: ops.score_history, ops.segment_history; ml.customer_churn_scores, ml.customer_segments.
+Run: `warehouse score`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml import registry
+from warehouse import clock
+from warehouse.duck import connect
+from warehouse.locks import hold
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from warehouse.settings import Settings
+
+BANDS = ((0.2, "Low"), (0.5, "Medium"), (0.8, "High"))
+FACTORS = 3
+END_SET = "end_already_set"
+BASE_RATE = "base_rate"
+
+_FACTOR_COLUMNS = "".join(
+    f"factor_{n}_name varchar, factor_{n}_value varchar, factor_{n}_contribution double, "
+    for n in range(1, FACTORS + 1)
+)
+# The columns of both histories; the tables of schema ml add is_latest.
+CHURN_COLUMNS = f"""
+    id varchar, customer_id varchar, as_of_date date, model_version varchar, model_kind varchar,
+    is_fallback boolean, churn_probability double, risk_band varchar, is_end_already_set boolean,
+    {_FACTOR_COLUMNS} recommended_action varchar,
+    currency varchar, mrr_minor decimal(28, 6), mrr_at_risk_minor decimal(28, 6),
+    reporting_currency varchar, mrr_reporting_minor decimal(28, 6),
+    mrr_at_risk_reporting_minor decimal(28, 6), model_sequence bigint
+"""
+SEGMENT_COLUMNS = """
+    id varchar, customer_id varchar, as_of_date date, model_version varchar, cluster_segment varchar,
+    rule_segment varchar, calls_7d bigint, calls_30d bigint, active_days_30d bigint, features_used_30d bigint,
+    feature_adoption_30d double, days_silent bigint, days_since_signup bigint, calls_trend_30d double,
+    is_paid boolean, reporting_currency varchar, mrr_reporting_minor decimal(28, 6),
+    lifetime_value_reporting_minor decimal(28, 6), model_sequence bigint
+"""
+_TABLES = {
+    "customer_churn_scores": ("score_history", CHURN_COLUMNS),
+    "customer_segments": ("segment_history", SEGMENT_COLUMNS),
+}
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What one scoring wrote.
+
+    Attributes:
+        as_of_date: The day scored.
+        model_version: Churn model used.
+        is_fallback: The model is the base rate alone.
+        customers_scored: Paying customers with a score.
+        customers_segmented: All customers.
+        bands: Customers per risk band.
+        mrr_at_risk_reporting_minor: sum of probability times MRR in the reporting currency.
+    """
+
+    as_of_date: date
+    model_version: str
+    is_fallback: bool
+    customers_scored: int
+    customers_segmented: int
+    bands: dict[str, int]
+    mrr_at_risk_reporting_minor: float
+
+    def figures(self) -> dict[str, Any]:
+        """One level of plain values, for logs and Airflow."""
+        told = {**vars(self), "as_of_date": self.as_of_date.isoformat()}
+        return {"customers": self.customers_scored, **told}
+
+
+def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreReport:
+    """Score an instant with the model in use, and rewrite the tables of schema ml from the history.
+
+    Args:
+        settings: Says where the warehouse is.
+        as_of: Instant, or day (its start), to score; now by the clock if None.
+
+    Trains first when there is no model yet.
+    """
+    moment = _moment(as_of or clock.now(settings))
+    day = moment.date()
+    churn_model, segment_model = _models(settings)
+    with hold(settings.warehouse_db, what="reading features", timeout=settings.lock_timeout):
+        con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
+        try:
+            rows = _gather(con, moment)
+        finally:
+            con.close()
+    scores = churn_scores(rows, churn_model, settings.reporting_currency)
+    segments = customer_segments(rows, segment_model, settings.reporting_currency)
+    _write(settings, {"customer_churn_scores": scores, "customer_segments": segments}, day)
+    return ScoreReport(
+        as_of_date=day,
+        model_version=churn_model.version,
+        is_fallback=churn_model.status == "fallback",
+        customers_scored=len(scores),
+        customers_segmented=len(segments),
+        bands={name: int((scores["risk_band"] == name).sum()) for name in risk_band_names()},
+        mrr_at_risk_reporting_minor=float(scores["mrr_at_risk_reporting_minor"].sum()),
+    )
+
+
+def _moment(as_of: datetime | date) -> datetime:
+    if not isinstance(as_of, datetime):
+        return datetime.combine(as_of, time(), tzinfo=UTC)
+    return as_of.astimezone(UTC) if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+
+
+def risk_band(probability: float) -> str:
+    """Band of a probability, lower edge inclusive (METRICS.md §6)."""
+    return next((name for edge, name in BANDS if probability < edge), "Critical")
+
+
+def risk_band_names() -> list[str]:
+    """All bands from low to critical."""
+    return [name for _, name in BANDS] + ["Critical"]
+
+
+def _models(settings: Settings) -> tuple[registry.Model, registry.Model | None]:
+    churn = registry.champion(settings, "churn")
+    if churn is None:
+        from ml.churn.training import train
+
+        churn = train(settings).churn
+    segments = registry.champion(settings, "segments")
+    return (
+        registry.load(settings, churn),
+        None if segments is None else registry.load(settings, segments),
+    )
+
+
+def _gather(con: duckdb.DuckDBPyConnection, moment: datetime) -> pd.DataFrame:
+    """One row per customer: features, MRR, whether the end is set, and what the rules need."""
+    from ml.churn import labels
+    from ml.features import KEYS, features
+
+    table = features(con, moment)
+    paying = labels.population(con, [moment])
+    extra = labels.segment_inputs(con, moment)
+    return table.merge(paying, on=KEYS, how="left").merge(extra, on=KEYS, how="left")
+
+
+def churn_scores(
+    rows: pd.DataFrame, model: registry.Model, reporting_currency: str
+) -> pd.DataFrame:
+    """Scores of the paying customers among the rows, in the order of customer_id."""
+    from ml.churn import models, reasons
+
+    paying = rows[rows["mrr_minor"].notna()].sort_values("customer_id").reset_index(drop=True)
+    table = paying[model.features]
+    is_end_set = paying["is_end_set"].astype(bool).to_numpy()
+    probability = np.round(models.probability(model.pipeline, table), 6)
+    probability[is_end_set] = 1.0
+    result = pd.DataFrame(
+        {
+            "customer_id": paying["customer_id"],
+            "as_of_date": paying["as_of"].dt.date,
+            "model_version": model.version,
+            "model_kind": model.kind,
+            "is_fallback": model.status == "fallback",
+            "churn_probability": probability,
+            "risk_band": [risk_band(value) for value in probability],
+            "is_end_already_set": is_end_set,
+        }
+    )
+    names: list[list[str | None]] = [[None] * FACTORS for _ in range(len(paying))]
+    values, weights = [row[:] for row in names], [row[:] for row in names]
+    contributions = _contributions(model, table)
+    for position in range(len(paying)):
+        if is_end_set[position] or contributions.shape[1] == 0:
+            names[position][0] = END_SET if is_end_set[position] else BASE_RATE
+            continue
+        own = contributions.iloc[position]
+        strongest = own.abs().sort_values(ascending=False, kind="stable").index[:FACTORS]
+        for place, name in enumerate(strongest):
+            names[position][place] = name
+            values[position][place] = _told(paying.at[position, name])
+            weights[position][place] = round(float(own[name]), 6)
+    for place in range(FACTORS):
+        result[f"factor_{place + 1}_name"] = [row[place] for row in names]
+        result[f"factor_{place + 1}_value"] = [row[place] for row in values]
+        result[f"factor_{place + 1}_contribution"] = [row[place] for row in weights]
+    result["recommended_action"] = [
+        reasons.recommended_action(
+            [n for n, w in zip(own, signs, strict=True) if w is not None and w > 0],
+            value,
+            is_end_set=bool(ended),
+        )
+        for own, signs, value, ended in zip(names, weights, probability, is_end_set, strict=True)
+    ]
+    result["currency"] = paying["currency"]
+    result["mrr_minor"] = paying["mrr_minor"]
+    result["mrr_at_risk_minor"] = (paying["mrr_minor"].astype(float) * probability).round(6)
+    result["reporting_currency"] = reporting_currency
+    result["mrr_reporting_minor"] = paying["mrr_reporting_minor"]
+    result["mrr_at_risk_reporting_minor"] = (
+        paying["mrr_reporting_minor"].astype(float) * probability
+    ).round(6)
+    return result
+
+
+def _contributions(model: registry.Model, table: pd.DataFrame) -> pd.DataFrame:
+    from ml.churn import reasons
+
+    if not model.details.get("centres") or table.empty:
+        return pd.DataFrame(index=table.index)
+    anchor = pd.DataFrame([model.details["anchor"]])[list(table.columns)].astype(
+        table.dtypes.to_dict()
+    )
+    parts = reasons.anchored_terms(model.pipeline, table, anchor)
+    return parts - pd.Series(model.details["centres"])[list(parts.columns)]
+
+
+def _told(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return "none"
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def customer_segments(
+    rows: pd.DataFrame, model: registry.Model | None, reporting_currency: str
+) -> pd.DataFrame:
+    """Both segments of every row, in the order of customer_id."""
+    from ml.segmentation import clusters, rules
+
+    rows = rows.sort_values("customer_id").reset_index(drop=True)
+    rows = rows.assign(
+        days_silent=clusters.days_silent(rows),
+        is_paid=rows["mrr_minor"].notna(),
+        lifetime_value=rows["lifetime_value_reporting_minor"].astype(float).fillna(0.0),
+    )
+    pipeline = model.pipeline if model else None
+    named = model.details["names"] if model else {}
+    whole = lambda name: rows[name].fillna(0).round().astype("int64")  # noqa: E731
+    return pd.DataFrame(
+        {
+            "customer_id": rows["customer_id"],
+            "as_of_date": rows["as_of"].dt.date,
+            "model_version": model.version if model else "none",
+            "cluster_segment": clusters.assign(pipeline, named, clusters.inputs(rows)),
+            "rule_segment": rules.rule_segment(rows),
+            "calls_7d": whole("calls_7d"),
+            "calls_30d": whole("calls_30d"),
+            "active_days_30d": whole("active_days_30d"),
+            "features_used_30d": whole("features_used_30d"),
+            "feature_adoption_30d": rows["feature_adoption_30d"].fillna(0.0).round(6),
+            "days_silent": whole("days_silent"),
+            "days_since_signup": whole("days_since_signup"),
+            "calls_trend_30d": rows["calls_trend_30d"].fillna(0.0).round(6),
+            "is_paid": rows["is_paid"],
+            "reporting_currency": reporting_currency,
+            "mrr_reporting_minor": rows["mrr_reporting_minor"].astype(float).fillna(0.0).round(6),
+            "lifetime_value_reporting_minor": rows["lifetime_value"].round(6),
+        }
+    )
+
+
+def _write(settings: Settings, tables: dict[str, pd.DataFrame], day: date) -> None:
+    """History first, in one transaction of `ops.duckdb`; then schema ml, whole, in one of the warehouse."""
+    with hold(settings.ops_db, what="score history", timeout=settings.lock_timeout):
+        ops = registry.open_ops(connect(settings.ops_db))
+        try:
+            ops.begin()
+            for name, frame in tables.items():
+                _keep(ops, _TABLES[name], frame, day)
+            ops.commit()
+            whole = {name: _with_latest(ops, _TABLES[name]) for name in tables}
+        finally:
+            ops.close()
+    with hold(settings.warehouse_db, what="writing scores", timeout=settings.lock_timeout):
+        con = connect(settings.warehouse_db, threads=settings.threads)
+        try:
+            con.begin()
+            con.execute("create schema if not exists ml")
+            for name, kept in whole.items():
+                con.register("kept", kept)
+                con.execute(f"create or replace table ml.{name} as select * from kept")
+                con.unregister("kept")
+            con.commit()
+        finally:
+            con.close()
+
+
+def _keep(
+    ops: duckdb.DuckDBPyConnection, table: tuple[str, str], frame: pd.DataFrame, day: date
+) -> None:
+    name, columns = table
+    ops.execute(f"create table if not exists ops.{name} ({columns})")
+    versions = sorted(set(frame["model_version"]))
+    ops.execute(f"delete from ops.{name} where as_of_date = ? and model_version in (select unnest(?))",
+                [day, versions])  # fmt: skip
+    ops.register("frame", frame)
+    own = list(frame.columns)
+    listed = ", ".join(own)
+    ops.execute(
+        f"""
+        insert into ops.{name} (id, {listed}, model_sequence)
+        select md5(concat_ws('|', customer_id, cast(as_of_date as varchar), model_version)),
+            {", ".join(f"frame.{column}" for column in own)},
+            coalesce((
+                select registered.sequence from ops.model_registry as registered
+                where registered.model_version = frame.model_version
+            ), 0)
+        from frame
+        """
+    )
+    ops.unregister("frame")
+
+
+def _with_latest(ops: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> Any:
+    """The history as an Arrow table: of each day the newest model's rows; the newest day is the latest."""
+    return ops.sql(
+        f"""
+        select
+            * exclude (model_sequence),
+            as_of_date = max(as_of_date) over () as is_latest,
+        from ops.{table[0]}
+        qualify model_sequence = max(model_sequence) over (partition by as_of_date)
+        order by as_of_date, customer_id
+        """
+    ).to_arrow_table()

@@ -1,0 +1,1 @@
+"""Segments (METRICS.md §6): behavioural clusters named from their centroids, and rule segments."""

@@ -1,0 +1,212 @@
+"""Run quality gates, keep their results as rows, and refuse where something of severity error failed.
+
+Reads: landing files (gate raw), `warehouse.duckdb` schema gold (gates gold and scores), the published edition's row
+counts. Writes: `ops.duckdb` (check_runs, check_results), Great Expectations' data docs under
+`<home>/logs/quality/<gate>/`.
+Run: `warehouse check [GATE]`; the DAGs and `warehouse run` call `check(..., enforce=True)`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from quality.expectations import CheckResult
+from quality.suites.gold import Table
+from warehouse import clock, duck, ledger, locks
+from warehouse.errors import CallError, GateRefused, WarehouseError
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES
+
+GATES = ("raw", "gold", "scores")
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What one call of `check` found; a call may run several gates.
+
+    Attributes:
+        gate: The gates, joined by a comma.
+        run_id: Id of the run in `ops.check_results`.
+        results: Every check, in order.
+    """
+
+    gate: str
+    run_id: str
+    results: list[CheckResult]
+
+    @property
+    def failures(self) -> list[CheckResult]:
+        """Failed checks of severity error, which block the publish."""
+        return [r for r in self.results if not r.success and r.severity == "error"]
+
+    @property
+    def warnings(self) -> list[CheckResult]:
+        """Failed checks of severity warning."""
+        return [r for r in self.results if not r.success and r.severity != "error"]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing of severity error failed."""
+        return not self.failures
+
+
+def check(gate: str | Sequence[str], settings: Settings, *, enforce: bool = False) -> CheckReport:
+    """Evaluate the suites of one or more gates, all in this process.
+
+    Args:
+        gate: raw, gold, scores, or several of them.
+        settings: Whose warehouse.
+        enforce: Raise where something of severity error failed (after the results are kept).
+
+    Raises:
+        CallError: An unknown gate.
+        GateRefused: `enforce` was asked, and a gate failed.
+        WarehouseError: The warehouse was never built.
+    """
+    gates = [gate] if isinstance(gate, str) else list(gate)
+    for name in gates:
+        if name not in GATES:
+            raise CallError(f"no gate '{name}'", f"gates are: {', '.join(GATES)}")
+    now = clock.now(settings)
+    run_id = uuid.uuid4().hex[:12]
+    results: list[CheckResult] = []
+    in_file = [name for name in gates if name != "raw"]
+    if "raw" in gates:
+        results += _run_raw(settings, ledger.naive(now), run_id)
+    if in_file:
+        results += _run_gold(settings, in_file, ledger.naive(now), run_id)
+    report = CheckReport(", ".join(gates), run_id, results)
+    if enforce and not report.passed:
+        first = report.failures[0]
+        raise GateRefused(
+            first.gate,
+            [describe(result) for result in report.failures if result.gate == first.gate],
+        )
+    return report
+
+
+def describe(result: CheckResult) -> str:
+    """One line: the table, what should hold, what was found."""
+    return f"{result.table}: expected that {result.expectation}; {result.detail}"
+
+
+def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult]:
+    from quality.engine import evaluator
+    from quality.suites import raw
+
+    passed = ledger.latest_checks(settings, passed_only=True).get("raw")
+    passed_scope = json.loads(passed.scope) if passed and passed.scope else {}
+    # taken before the check: what lands meanwhile belongs to the next run
+    scope = raw.landing_scope(settings)
+    with evaluator(threads=settings.threads, docs_dir=_docs_dir(settings, "raw")) as opened:
+        results = [
+            result
+            for suite in raw.suites(opened, settings, now, passed_scope)
+            for result in opened.run("raw", suite)
+        ]
+        opened.build_docs()
+    _keep(settings, "raw", run_id, now, results, json.dumps(scope, sort_keys=True))
+    return results
+
+
+def _run_gold(
+    settings: Settings, gates: Sequence[str], now: datetime, run_id: str
+) -> list[CheckResult]:
+    from quality.engine import evaluator
+    from quality.suites import gold, scores
+
+    if not settings.warehouse_db.exists():
+        raise WarehouseError(
+            "there is no warehouse to check yet", "run `warehouse build` (or `warehouse run`) first"
+        )
+    modules = {"gold": gold, "scores": scores}
+    found: list[CheckResult] = []
+    off = [
+        spec.name
+        for spec in SOURCES.values()
+        if settings.mode == "real" and not spec.is_on(settings)
+    ]
+    what = f"quality gate {', '.join(gates)}"
+    # the lock is kept until the results are on record, so that no build can slip in between
+    with locks.hold(settings.warehouse_db, what=what, timeout=settings.lock_timeout):
+        tables = gold_tables(settings)
+        for gate in gates:
+            with evaluator(threads=settings.threads, docs_dir=_docs_dir(settings, gate)) as opened:
+                opened.attach_schema(settings.warehouse_db, "gold")
+                results = [
+                    result
+                    for suite in modules[gate].suites(tables, now, off)
+                    for result in opened.run(gate, suite)
+                ]
+                opened.build_docs()
+            _keep(settings, gate, run_id, now, results, None)
+            found += results
+    return found
+
+
+def gold_tables(settings: Settings) -> dict[str, Table]:
+    """Gold as it stands: columns, rows, and the published version's rows."""
+    published = _published_rows(settings)
+    con = duck.connect(settings.warehouse_db, read_only=True)
+    try:
+        columns: dict[str, dict[str, str]] = {}
+        for table, column, kind in con.execute(
+            "select table_name, column_name, data_type from information_schema.columns "
+            "where table_schema = 'gold' order by table_name, ordinal_position"
+        ).fetchall():
+            columns.setdefault(table, {})[column] = kind
+        tables = {}
+        for name, kinds in columns.items():
+            row = con.execute(f'select count(*) from gold."{name}"').fetchone()
+            tables[name] = Table(name, kinds, int(row[0]) if row else 0, published.get(name))
+    finally:
+        con.close()
+    return tables
+
+
+def _published_rows(settings: Settings) -> dict[str, int]:
+    manifest = settings.published_dir / "current" / "manifest.json"
+    if not manifest.exists():
+        return {}
+    try:
+        return dict(json.loads(manifest.read_text(encoding="utf-8"))["tables"])
+    except (ValueError, KeyError, TypeError):
+        raise WarehouseError(
+            f"can't read {manifest.resolve()}, so a sudden drop could not be seen",
+            "go back to a whole version with `warehouse publish --rollback`",
+        ) from None
+
+
+def _docs_dir(settings: Settings, gate: str) -> Path:
+    folder = settings.logs_dir / "quality" / gate
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+def _keep(
+    settings: Settings,
+    gate: str,
+    run_id: str,
+    now: datetime,
+    results: Sequence[CheckResult],
+    scope: str | None,
+) -> None:
+    ledger.record_check(
+        settings,
+        run_id=run_id,
+        gate=gate,
+        passed=all(result.success or result.severity != "error" for result in results),
+        checked_at=now,
+        scope=scope,
+        results=[
+            (r.suite, r.table, r.column, r.expectation, r.dimension, r.severity, r.success, r.observed, r.detail)
+            for r in results
+        ],
+    )  # fmt: skip

@@ -1,0 +1,571 @@
+"""Gate `gold`: every dimension, fact and KPI table before it may be published.
+
+Each table gets the checks that follow from its columns (rows are there, keys unique, relations hold, nothing in the
+future, no sudden drop against the published version), and tables of CONTRACT §6 get those that follow from what they
+mean (money identities, the MRR bridge, intervals without overlap).
+
+Reads: `warehouse.duckdb`, schema gold. Writes: nothing.
+Run: by `quality.gates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from quality.expectations import (
+    Check,
+    Suite,
+    between,
+    has_columns,
+    in_set,
+    no_rows,
+    not_null,
+    row_count,
+    unique,
+)
+
+REBUILD = "run `warehouse build --full-refresh`, and look at the model's inputs if it stays"
+# An id that stands for nobody: facts of a customer that hasn't arrived yet point to it.
+UNKNOWN_CUSTOMER = "unknown"
+# Whole-table unique checks on the big facts cost more than all the rest: there the newest days are looked at
+# (dbt looks at the days it touched).
+BIG_TABLE = 200_000
+NEWEST_DAYS = 35
+# Published tables hardly ever shrink; erasure and corrections take a few rows.
+LEAST_SHARE = 0.8
+FEW_ROWS = 20
+
+# Columns that name an instant or day that can't lie in the future.
+PAST = (
+    "timestamp", "date_partition", "occurred_at", "processed_at", "created_at", "updated_at", "calculated_at",
+    "signup_date", "first_api_call_date", "last_login_date", "first_used_at", "last_used_at", "exposed_at",
+    "scored_at", "as_of_date", "solved_at", "complete_through",
+)  # fmt: skip
+SHARES = ("probability", "churn_probability", "error_rate", "success_rate", "adoption_rate")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the catalogue and the published edition know it.
+
+    Attributes:
+        columns: Column → type.
+        rows: Number of rows now.
+        published_rows: Number of rows in the published version; None if it isn't there.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    rows: int
+    published_rows: int | None = None
+
+    def has(self, *names: str) -> bool:
+        """Whether all these columns are there."""
+        return all(name in self.columns for name in names)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What CONTRACT §6 says of a table.
+
+    Attributes:
+        columns: Columns promised by name.
+        grain: The business key, where `id` doesn't say it all.
+        checks: What its meaning demands.
+        sources: Without any of these sources the table may be empty.
+        of_customers: Where no source brings customers, the table may be empty.
+        may_be_empty: A young company may have none of it.
+        required: The gate fails where the table is missing.
+    """
+
+    columns: Sequence[str] = ()
+    grain: Sequence[str] = ()
+    checks: Sequence[Check] = field(default_factory=tuple)
+    sources: Sequence[str] = ()
+    of_customers: bool = False
+    may_be_empty: bool = False
+    required: bool = True
+
+
+# Either of these brings customers: one is enough.
+CUSTOMER_SOURCES = ("product", "stripe")
+
+REVENUE_TYPES = ("subscription", "usage", "one_time")
+MOVEMENT_TYPES = ("new", "expansion", "contraction", "churn", "reactivation")
+
+_BRIDGE = """
+select m.customer_id, m.currency, m.month, m.closing_mrr_minor, coalesce(sum(v.amount_minor), 0) as moved
+from gold.fact_customer_months as m
+left join gold.fact_mrr_movements as v
+    on v.customer_id = m.customer_id and v.currency = m.currency
+    and v.occurred_at < cast(m.month as timestamp) + interval 1 month
+where (select count(*) from {batch}) >= 0
+group by m.customer_id, m.currency, m.month, m.closing_mrr_minor
+having m.closing_mrr_minor <> coalesce(sum(v.amount_minor), 0)
+"""
+
+
+def _moves(suffix: str, *, has_fx: bool) -> str:
+    parts = ["opening_mrr", "new", "expansion", "contraction", "churn", "reactivation"]
+    return " + ".join(f"{part}_{suffix}" for part in [*parts, *(["fx"] if has_fx else [])])
+
+
+def _bridge_row(table: str, key: str, closing: str, suffix: str, *, has_fx: bool) -> Check:
+    """Opening + movements = closing, within one row."""
+    moves = _moves(suffix, has_fx=has_fx)
+    return no_rows(
+        f"opening + movements = {closing}",
+        f"select {key}, {moves} as bridged, {closing} from {{batch}} where {moves} <> {closing}",
+        "accuracy",
+        column=closing,
+        needs=[f"gold.{table}.{name}" for name in [*moves.split(" + "), closing]],
+        advice=REBUILD,
+    )
+
+
+_CALLS_PER_DAY = """
+select coalesce(f.date_partition, a.date_partition) as date_partition, f.calls as in_fact, a.calls as in_aggregate
+from (select date_partition, count(*) as calls from gold.fact_api_usage group by date_partition) as f
+full join (select date_partition, sum(calls) as calls from {batch} group by date_partition) as a
+    on a.date_partition = f.date_partition
+where f.calls is distinct from a.calls
+"""
+
+_REVENUE_PER_MONTH = """
+select coalesce(f.currency, k.currency) as currency, coalesce(f.month, k.month) as month, f.amount_minor, k.net_minor
+from (
+    select currency, date_trunc('month', date_partition)::date as month, sum(amount_minor) as amount_minor
+    from gold.fact_revenue group by currency, month
+) as f
+full join (
+    select currency, month_start_on as month, sum(net_revenue_minor) as net_minor from {batch} group by currency, month
+) as k on k.currency = f.currency and k.month = f.month
+where coalesce(f.amount_minor, 0) <> coalesce(k.net_minor, 0)
+"""
+
+_CUSTOMER_MRR = """
+select c.customer_id, c.mrr_minor, m.moved
+from {batch} as c
+join (
+    select customer_id, sum(amount_minor) as moved, count(distinct currency) as currencies
+    from gold.fact_mrr_movements group by customer_id
+) as m on m.customer_id = c.customer_id and m.currencies = 1
+where c.mrr_minor <> m.moved
+"""
+
+# A source that is this far behind is said to be late; that is no reason not to publish (CONTRACT §7).
+LATE = "interval 2 days"
+
+
+PROMISES: dict[str, Promise] = {
+    "dim_customers": Promise(
+        columns=(
+            "customer_id", "email", "company_name", "industry", "tier", "signup_date", "first_api_call_date", "mrr",
+            "created_at", "updated_at",
+        ),
+        grain=("customer_id",),
+        checks=(
+            between("mrr", 0),
+            no_rows(
+                "MRR of a customer = sum of its movements",
+                _CUSTOMER_MRR, "accuracy", column="mrr_minor",
+                needs=("gold.fact_mrr_movements.amount_minor", "gold.fact_mrr_movements.currency"), advice=REBUILD,
+            ),
+        ),
+    ),
+    "dim_customers_history": Promise(
+        sources=("product",),
+        checks=(
+            no_rows(
+                "versions of a customer don't overlap",
+                "select customer_id, valid_from, valid_to, next_from from (select customer_id, valid_from, valid_to, "
+                "lead(valid_from) over (partition by customer_id order by valid_from) as next_from from {batch}) "
+                "where next_from < coalesce(valid_to, timestamp '9999-12-31')",
+                "consistency",
+                needs=("gold.dim_customers_history.valid_from", "gold.dim_customers_history.valid_to"),
+                advice=REBUILD,
+            ),
+        ),
+    ),
+    "dim_date": Promise(),
+    "dim_plans": Promise(may_be_empty=True),
+    "dim_features": Promise(sources=("usage",)),
+    "dim_endpoints": Promise(sources=("usage",)),
+    "fact_api_usage": Promise(
+        columns=(
+            "id", "customer_id", "endpoint", "method", "response_code", "response_time_ms", "bytes_processed",
+            "compute_units", "timestamp", "date_partition",
+        ),
+        sources=("usage",),
+        checks=(
+            not_null("endpoint"),
+            not_null("timestamp"),
+            between("response_code", 100, 599),
+            between("response_time_ms", 0),
+            between("bytes_processed", 0),
+            between("compute_units", 0),
+        ),
+    ),
+    "fact_revenue": Promise(
+        columns=(
+            "id", "customer_id", "subscription_id", "amount", "currency", "revenue_type", "billing_period_start",
+            "billing_period_end", "processed_at", "stripe_invoice_id",
+        ),
+        sources=("stripe",),
+        checks=(
+            in_set("revenue_type", REVENUE_TYPES),
+            not_null("revenue_type"),
+            not_null("amount"),
+            not_null("currency"),
+            not_null("processed_at"),
+            no_rows(
+                "amount and amount_minor have the same sign and vanish together",
+                "select id, amount, amount_minor from {batch} where sign(amount) <> sign(amount_minor)",
+                "accuracy", needs=("gold.fact_revenue.amount_minor",),
+            ),
+        ),
+    ),
+    "fact_mrr_movements": Promise(
+        columns=("id", "customer_id", "currency", "movement_type", "amount_minor", "occurred_at"),
+        sources=("stripe",),
+        checks=(
+            not_null("movement_type"),
+            not_null("amount_minor"),
+            not_null("occurred_at"),
+            no_rows(
+                "new, expansion and reactivation add, contraction and churn take away",
+                "select id, movement_type, amount_minor from {batch} where "
+                "(movement_type in ('new', 'expansion', 'reactivation') and amount_minor <= 0) "
+                "or (movement_type in ('contraction', 'churn') and amount_minor >= 0)",
+                "consistency", column="movement_type",
+            ),
+        ),
+    ),
+    "fact_customer_months": Promise(
+        grain=("customer_id", "month", "currency"),
+        sources=("stripe",),
+        checks=(
+            between("closing_mrr_minor", 0),
+            _bridge_row("fact_customer_months", "customer_id, month", "closing_mrr_minor", "minor", has_fx=False),
+            no_rows(
+                "MRR at month end = sum of all movements before it",
+                _BRIDGE, "accuracy", column="closing_mrr_minor",
+                needs=(
+                    "gold.fact_mrr_movements.amount_minor", "gold.fact_mrr_movements.currency",
+                    "gold.fact_mrr_movements.occurred_at", "gold.fact_customer_months.currency",
+                    "gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.month",
+                ),
+                advice=REBUILD,
+            ),
+            no_rows(
+                "a month opens with what the month before closed with",
+                "select customer_id, currency, month, opening_mrr_minor, closed from (select *, "
+                "lag(closing_mrr_minor) over w as closed, lag(month) over w as month_before from {batch} "
+                "window w as (partition by customer_id, currency order by month)) "
+                "where month_before = month - interval 1 month and opening_mrr_minor <> closed",
+                "consistency", column="opening_mrr_minor",
+                needs=(
+                    "gold.fact_customer_months.opening_mrr_minor", "gold.fact_customer_months.closing_mrr_minor",
+                    "gold.fact_customer_months.currency", "gold.fact_customer_months.month",
+                ),
+                advice=REBUILD,
+            ),
+        ),
+    ),
+    "fact_customer_health": Promise(
+        columns=(
+            "id", "customer_id", "health_score", "api_calls_last_7d", "api_calls_last_30d", "last_login_date",
+            "support_tickets_open", "payment_status", "feature_adoption_score", "calculated_at", "date_partition",
+        ),
+        grain=("customer_id", "date_partition"),
+        of_customers=True,
+        checks=(
+            between("health_score", 0, 100),
+            between("api_calls_last_7d", 0),
+            between("support_tickets_open", 0),
+            no_rows(
+                "calls of 7 days are at most those of 30 days",
+                "select customer_id, date_partition, api_calls_last_7d, api_calls_last_30d from {batch} "
+                "where api_calls_last_7d > api_calls_last_30d",
+                "consistency", column="api_calls_last_7d",
+            ),
+        ),
+    ),
+    "fact_feature_usage": Promise(
+        columns=(
+            "id", "customer_id", "feature_name", "usage_count", "first_used_at", "last_used_at", "date_partition",
+        ),
+        sources=("usage",),
+        checks=(
+            between("usage_count", 0),
+            no_rows(
+                "first use is not after last use",
+                "select id, first_used_at, last_used_at from {batch} where first_used_at > last_used_at",
+                "consistency", column="first_used_at",
+            ),
+        ),
+    ),
+    "fact_support_tickets": Promise(
+        sources=("support",),
+        checks=(
+            no_rows(
+                "a ticket is not solved before it was made",
+                "select ticket_id, created_at, solved_at from {batch} where solved_at < created_at",
+                "consistency", column="solved_at",
+                needs=(
+                    "gold.fact_support_tickets.ticket_id", "gold.fact_support_tickets.created_at",
+                    "gold.fact_support_tickets.solved_at",
+                ),
+            ),
+        ),
+    ),
+    "fact_subscription_events": Promise(sources=("stripe",)),
+    "fact_marketing_spend": Promise(
+        sources=("inputs",), checks=(between("spend_minor", 0), between("clicks", 0)),
+    ),
+    "fact_experiment_exposures": Promise(may_be_empty=True, sources=("product",)),
+    "agg_api_usage_daily": Promise(
+        required=False,
+        sources=("usage",),
+        checks=(
+            no_rows(
+                "calls per day = rows of fact_api_usage", _CALLS_PER_DAY, "consistency", column="calls",
+                needs=("gold.fact_api_usage.date_partition", "gold.agg_api_usage_daily.date_partition"), advice=REBUILD,
+            ),
+        ),
+    ),
+    "kpi_mrr_monthly": Promise(
+        sources=("stripe",),
+        checks=(
+            _bridge_row("kpi_mrr_monthly", "month_start_on", "mrr_reporting_minor", "reporting_minor", has_fx=True),
+        ),
+    ),
+    "kpi_revenue_monthly": Promise(
+        required=False,
+        sources=("stripe",),
+        checks=(
+            no_rows(
+                "net revenue per currency and month = sum of fact_revenue",
+                _REVENUE_PER_MONTH, "accuracy", column="net_revenue_minor",
+                needs=(
+                    "gold.fact_revenue.date_partition", "gold.fact_revenue.amount_minor",
+                    "gold.kpi_revenue_monthly.month_start_on", "gold.kpi_revenue_monthly.currency",
+                ),
+                advice=REBUILD,
+            ),
+        ),
+    ),
+    "kpi_revenue_daily": Promise(required=False, sources=("stripe",)),
+    "kpi_mrr_daily": Promise(required=False, sources=("stripe",)),
+    "kpi_retention_monthly": Promise(required=False, sources=("stripe",)),
+    "kpi_cohorts": Promise(required=False, sources=("stripe",)),
+    "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
+    "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
+    "kpi_funnels": Promise(required=False, of_customers=True),
+    "kpi_health_daily": Promise(required=False, of_customers=True),
+    "kpi_usage_daily": Promise(required=False, sources=("usage",)),
+    "kpi_usage_weekly": Promise(required=False, sources=("usage",), of_customers=True),
+    "kpi_usage_retention_monthly": Promise(required=False, sources=("usage",), of_customers=True),
+    "kpi_endpoint_daily": Promise(required=False, sources=("usage",)),
+    "kpi_feature_adoption_monthly": Promise(required=False, sources=("usage",), of_customers=True),
+    "kpi_support_daily": Promise(required=False, sources=("support",)),
+    "kpi_support_monthly": Promise(required=False, sources=("support",)),
+    "kpi_surveys_monthly": Promise(required=False, sources=("product",)),
+    "kpi_daily": Promise(
+        of_customers=True,
+        checks=(
+            no_rows(
+                "no day is missing",
+                "select {day}, day_before from (select {day}, lag({day}) over (order by {day}) as day_before "
+                "from {batch}) where {day} <> day_before + interval 1 day",
+                "completeness",
+            ),
+        ),
+    ),
+    "complete_through": Promise(
+        checks=(
+            not_null("complete_through", severity="warning"),
+            no_rows(
+                "every stream is complete up to two days ago",
+                f"select source, stream, complete_through from {{batch}} where complete_through < {{now}} - {LATE}",
+                "timeliness", severity="warning", column="complete_through",
+                advice="its source is late or failing: `warehouse status`",
+            ),
+        ),
+    ),
+    "data_quality_scores": Promise(required=False, may_be_empty=True),
+    "alert_log": Promise(required=False, may_be_empty=True),
+}  # fmt: skip
+
+# What Python's models write and dbt contracts after them: gate `scores` looks at these.
+AFTER_ML = ("customer_churn_scores", "customer_segments", "customer_ltv", "forecasts")
+
+
+def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str]) -> list[Suite]:
+    """The suites of all gold tables but the scores.
+
+    Args:
+        tables: Gold as it stands.
+        now: `clock.now`, naive UTC.
+        sources_off: Sources that are off in real mode: what needs them may be missing or empty.
+    """
+    names = [*PROMISES, *sorted(set(tables) - set(PROMISES))]
+    return [
+        suite_of(name, tables, now, PROMISES.get(name, Promise()), sources_off)
+        for name in names
+        if name not in AFTER_ML and not is_after_ml(name)
+    ]
+
+
+def is_after_ml(name: str) -> bool:
+    """Whether a table is built after the ML step."""
+    return name in AFTER_ML or name.startswith(("kpi_churn_risk", "kpi_segment", "ml_"))
+
+
+def suite_of(
+    name: str,
+    tables: Mapping[str, Table],
+    now: datetime,
+    promise: Promise,
+    sources_off: Sequence[str],
+) -> Suite:
+    """The suite of one table: what follows from its columns, then what was promised."""
+    label = f"gold.{name}"
+    table = tables.get(name)
+    off = [source for source in promise.sources if source in sources_off]
+    if promise.of_customers and set(CUSTOMER_SOURCES) <= set(sources_off):
+        off += [source for source in CUSTOMER_SOURCES if source not in off]
+    if table is None:
+        if off:
+            return Suite(label, label, ("", ""), note=f"source {', '.join(off)} is off")
+        if promise.required:
+            return Suite(
+                label, label, ("", ""), error="the table is missing; run `warehouse build`"
+            )
+        return Suite(label, label, ("", ""), note="not built in this project's present form")
+    checks = [*_generic(table, tables, now, promise, is_off=bool(off))]
+    if promise.columns:
+        checks.append(has_columns(promise.columns))
+    day = day_column(table)
+    for check in promise.checks:
+        query = check.arguments.get("unexpected_rows_query", "")
+        if "{day}" in query and day is None:
+            continue
+        filled = query.replace("{day}", day or "").replace("{now}", f"timestamp '{now}'")
+        if filled != query:
+            check = replace(check, arguments={"unexpected_rows_query": filled})  # noqa: PLW2901
+        if _can_run(check, table, tables):
+            checks.append(check)
+    # GE takes two equal expectations for one
+    different = {(check.kind, str(check.arguments)): check for check in reversed(checks)}
+    return Suite(label, label, ("gold", name), tuple(reversed(different.values())))
+
+
+def day_column(table: Table) -> str | None:
+    """The column that says which day a row of a daily table is."""
+    return next(
+        (name for name in ("date_partition", "day", "date", "date_day") if table.has(name)), None
+    )
+
+
+def _can_run(check: Check, table: Table, tables: Mapping[str, Table]) -> bool:
+    """Whether all that a check reads exists; a missing promised column has its own check."""
+    column = check.arguments.get("column")
+    if column is not None and column not in table.columns:
+        return False
+    for need in check.needs:
+        _, name, *rest = need.split(".")
+        if name not in tables or not tables[name].has(*rest):
+            return False
+    return (
+        not check.column
+        or check.kind != "UnexpectedRowsExpectation"
+        or check.column in table.columns
+    )
+
+
+def _generic(
+    table: Table, tables: Mapping[str, Table], now: datetime, promise: Promise, *, is_off: bool
+) -> list[Check]:
+    checks: list[Check] = []
+    if not (promise.may_be_empty or is_off):
+        checks.append(
+            row_count(1, says="has rows", advice="its inputs are empty, or a join lost them all")
+        )
+    published = table.published_rows
+    if published is not None and published >= FEW_ROWS:
+        least = int(published * LEAST_SHARE)
+        checks.append(
+            row_count(
+                least,
+                says=f"has at least {LEAST_SHARE:.0%} of the published version's {published} rows",
+                advice="a sudden drop: look for a source that lost its history; `warehouse status`",
+            )
+        )
+    checks += _keys(table, tables, now, promise)
+    checks += _instants(table, now)
+    if table.has("currency"):
+        checks.append(
+            no_rows(
+                "currency is a code of three capital letters",
+                "select currency, count(*) as row_count from {batch} "
+                "where length(currency) <> 3 or currency <> upper(currency) group by currency",
+                "validity",
+                column="currency",
+            )
+        )
+    checks += [between(name, 0, 1) for name in SHARES if table.has(name)]
+    return checks
+
+
+def _keys(
+    table: Table, tables: Mapping[str, Table], now: datetime, promise: Promise
+) -> list[Check]:
+    checks: list[Check] = []
+    where, scope = "", ""
+    if table.rows > BIG_TABLE and table.has("date_partition"):
+        where = f"date_partition >= date '{now.date()}' - {NEWEST_DAYS}"
+        scope = f"in the newest {NEWEST_DAYS} days"
+    keys = [["id"]] if table.has("id") else []
+    if promise.grain and table.has(*promise.grain):
+        keys.append(list(promise.grain))
+    for key in keys:
+        checks += [not_null(column) for column in key]
+        checks.append(unique(key, where=where, scope=scope))
+    customers = tables.get("dim_customers")
+    if table.has("customer_id") and table.name != "dim_customers" and customers is not None:
+        if "customer_id" not in promise.grain:
+            checks.append(not_null("customer_id"))
+        checks.append(
+            no_rows(
+                "every customer_id is in dim_customers",
+                "select distinct customer_id from {batch} where customer_id is not null and customer_id not in "
+                f"(select customer_id from gold.dim_customers) and customer_id <> '{UNKNOWN_CUSTOMER}'",
+                "consistency",
+                column="customer_id",
+                advice="a fact of nobody: it belongs to the unknown member until its customer arrives",
+            )
+        )
+    return checks
+
+
+def _instants(table: Table, now: datetime) -> list[Check]:
+    checks = []
+    if table.name in {"dim_date", "forecasts"}:
+        return checks
+    for name in PAST:
+        kind = table.columns.get(name, "")
+        if not kind.startswith(("TIMESTAMP", "DATE")):
+            continue
+        bound = f"date '{now.date()}'" if kind == "DATE" else f"timestamp '{now}'"
+        checks.append(
+            no_rows(
+                f"{name} is not in the future",
+                f"select {name}, count(*) as row_count from {{batch}} where {name} > {bound} group by {name}",
+                "timeliness",
+                column=name,
+            )
+        )
+    return checks

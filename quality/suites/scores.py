@@ -1,0 +1,113 @@
+"""Gate `scores`: what the models wrote, before anyone acts on it.
+
+Reads: `warehouse.duckdb`, schema gold. Writes: nothing.
+Run: by `quality.gates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from quality.expectations import Suite, between, in_set, no_rows, not_null
+from quality.suites.gold import AFTER_ML, UNKNOWN_CUSTOMER, Promise, Table, is_after_ml, suite_of
+
+RISK_BANDS = ("Low", "Medium", "High", "Critical")
+
+_BAND = "case when {p} < 0.2 then 'Low' when {p} < 0.5 then 'Medium' when {p} < 0.8 then 'High' else 'Critical' end"
+
+
+def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str]) -> list[Suite]:
+    """The suites of what is built after the ML step.
+
+    Args:
+        tables: Gold as it stands.
+        now: `clock.now`, naive UTC.
+        sources_off: Sources that are off in real mode.
+    """
+    promises = {
+        "customer_churn_scores": _churn(tables.get("customer_churn_scores")),
+        "customer_segments": _segments(tables.get("customer_segments")),
+        "customer_ltv": Promise(required=False, of_customers=True, grain=("customer_id",)),
+        "forecasts": Promise(required=False, may_be_empty=True),
+    }
+    others = sorted(name for name in tables if is_after_ml(name) and name not in AFTER_ML)
+    return [
+        suite_of(name, tables, now, promises.get(name, Promise(of_customers=True)), sources_off)
+        for name in [*AFTER_ML, *others]
+    ]
+
+
+def _first(table: Table | None, *names: str) -> str | None:
+    return next((name for name in names if table is not None and table.has(name)), None)
+
+
+def _latest(table: Table | None) -> tuple[str, str]:
+    """The newest scoring in a table that may keep former ones: (condition, column)."""
+    if table is not None and table.has("is_latest"):
+        return "is_latest", _first(table, "as_of_date") or ""
+    column = _first(table, "as_of_date", "scored_at", "calculated_at", "date_partition")
+    if column is None:
+        return "true", ""
+    return f"{column} = (select max({column}) from {{batch}})", column
+
+
+def _churn(table: Table | None) -> Promise:
+    probability = _first(table, "churn_probability", "probability", "churn_risk_score")
+    band = _first(table, "risk_band", "churn_risk_band", "risk_level", "band")
+    latest, column = _latest(table)
+    checks = [
+        no_rows(
+            "one score per customer" + (f" and {column}" if column else ""),
+            f"select customer_id{', ' + column if column else ''} from {{batch}} "
+            f"group by all having count(*) > 1",
+            "consistency", column="customer_id",
+        ),
+        no_rows(
+            "every paying customer is scored",
+            "select customer_id, mrr from gold.dim_customers where mrr > 0 "
+            f"and customer_id <> '{UNKNOWN_CUSTOMER}' "
+            f"and customer_id not in (select customer_id from {{batch}} where {latest})",
+            "completeness", column="customer_id", needs=("gold.dim_customers.mrr",),
+            advice="run `warehouse score` after the last build",
+        ),
+    ]  # fmt: skip
+    if probability is not None:
+        checks += [not_null(probability), between(probability, 0, 1)]
+    if band is not None:
+        checks += [not_null(band), in_set(band, RISK_BANDS)]
+    if probability is not None and band is not None:
+        expected = _BAND.replace("{p}", probability)
+        checks.append(
+            no_rows(
+                "the band agrees with the probability (0.2, 0.5, 0.8, lower edge inclusive)",
+                f"select customer_id, {probability}, {band} from {{batch}} where {band} <> {expected}",
+                "consistency", column=band,
+            )
+        )  # fmt: skip
+    columns = ("customer_id", *((probability,) if probability else ("churn_probability",)))
+    return Promise(columns=columns, checks=tuple(checks), of_customers=True)
+
+
+def _segments(table: Table | None) -> Promise:
+    latest, column = _latest(table)
+    checks = [
+        no_rows(
+            "one segment per customer" + (f" and {column}" if column else ""),
+            f"select customer_id{', ' + column if column else ''} from {{batch}} "
+            f"group by all having count(*) > 1",
+            "consistency", column="customer_id",
+        ),
+        no_rows(
+            "every customer has a segment",
+            "select customer_id from gold.dim_customers "
+            f"where customer_id <> '{UNKNOWN_CUSTOMER}' "
+            f"and customer_id not in (select customer_id from {{batch}} where {latest})",
+            "completeness", column="customer_id",
+            advice="run `warehouse score` after the last build",
+        ),
+    ]  # fmt: skip
+    rule = _first(table, "rule_segment", "segment")
+    if rule is not None:
+        checks.append(not_null(rule))
+    return Promise(columns=("customer_id",), checks=tuple(checks), of_customers=True)

@@ -1,0 +1,1 @@
+"""A simulated API company: its true numbers are known, its sources run here. See README.md."""

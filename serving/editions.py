@@ -1,0 +1,289 @@
+"""Write the two editions of a version: `restricted` is gold as it is, `analyst` is gold without persons.
+
+Reads: `warehouse.duckdb` schema gold, `ops.duckdb`. Writes: two DuckDB files in a candidate folder.
+Run: by `serving.publish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from serving import pii
+from warehouse import duck, locks
+from warehouse.settings import Settings
+
+# Made at publish, from rows that change with every run of the gates: no part of a version's identity.
+MADE_AT_PUBLISH = frozenset({"data_quality_scores", "alert_log"})
+OPS_TABLES = ("builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry")
+# Free text that may quote values of rows.
+OPS_ANALYST_DROPS = {
+    "check_results": ("observed", "detail"),
+    "alert_log": ("subject", "message"),
+    "model_registry": ("details", "file", "sha256"),
+}
+UNKNOWN_MEMBERS = ("unknown",)
+CUSTOMER = "customer_id"
+PSEUDONYM_LENGTH = 32  # hex digits: 128 bits
+_BLOCK = 64  # SHA-256's block, in bytes
+
+SEVERITY_WEIGHTS = {"error": 3, "warning": 1}
+
+_QUALITY_SCORES = """
+create table gold.data_quality_scores as
+with newest as (
+    -- a day's score of a gate is that of its last run
+    select gate, cast(checked_at as date) as date_partition, arg_max(run_id, ordinal) as run_id
+    from ledger.check_runs group by gate, date_partition
+), weighed as (
+    select r.table_name, r.gate, n.date_partition, r.run_id, r.dimension, r.success,
+        case r.severity when 'error' then 3 else 1 end as weight
+    from newest as n join ledger.check_results as r on r.run_id = n.run_id and r.gate = n.gate
+), scored as (
+    select table_name, gate, date_partition, run_id, dimension,
+        coalesce(sum(weight) filter (success), 0) / sum(weight) as score, count(*) as checks,
+        count(*) filter (not success) as failed
+    from weighed group by table_name, gate, date_partition, run_id, dimension
+)
+select md5(table_name || '|' || gate || '|' || date_partition) as id, table_name, gate, date_partition, run_id,
+    max(score) filter (dimension = 'completeness') as completeness,
+    max(score) filter (dimension = 'accuracy') as accuracy,
+    max(score) filter (dimension = 'consistency') as consistency,
+    max(score) filter (dimension = 'timeliness') as timeliness,
+    max(score) filter (dimension = 'validity') as validity,
+    avg(score) as overall_score,
+    cast(sum(checks) as bigint) as check_count,
+    cast(sum(failed) as bigint) as failed_count
+from scored group by table_name, gate, date_partition, run_id
+order by date_partition, table_name, gate
+"""
+
+_NO_ALERTS = (
+    "create table gold.alert_log "
+    "(fired_at timestamp, rule varchar, severity varchar, subject varchar, message varchar)"
+)
+
+
+def columns_of(
+    con: duckdb.DuckDBPyConnection, schema: str = "gold", catalog: str | None = None
+) -> dict[str, dict[str, str]]:
+    """Table → column → type of a schema, tables by name, columns in order."""
+    rows = con.execute(
+        "select table_name, column_name, data_type from duckdb_columns() where schema_name = ? "
+        "and database_name = coalesce(?, current_database()) order by table_name, column_index",
+        [schema, catalog],
+    ).fetchall()
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows:
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], dict[str, str]]:
+    """Rows and a checksum of every gold table, whatever order its rows stand in."""
+    counts: dict[str, int] = {}
+    sums: dict[str, str] = {}
+    for table, columns in columns_of(con).items():
+        # sums of doubles differ in their last bits with the number of threads: nine digits are content
+        rounded = ", ".join(
+            f'format(\'{{:.9e}}\', "{column}") as "{column}"'
+            for column, kind in columns.items()
+            if kind in ("DOUBLE", "FLOAT")
+        )
+        replaced = f" replace ({rounded})" if rounded else ""
+        row = con.execute(
+            "select count(*), cast(coalesce(sum(hash(t)), 0) as varchar) "
+            f'from (select *{replaced} from gold."{table}") as t'
+        ).fetchone()
+        counts[table] = int(row[0]) if row else 0
+        shape = hashlib.sha256(repr(sorted(columns.items())).encode()).hexdigest()[:16]
+        sums[table] = f"{row[1] if row else 0}:{shape}"
+    return counts, sums
+
+
+def content_hash(settings: Settings, sums: Mapping[str, str]) -> str:
+    """What a version's content is, in one hash: gold's rows and everything that shapes the editions."""
+    digest = hashlib.sha256()
+    for table in sorted(set(sums) - MADE_AT_PUBLISH):
+        digest.update(f"{table}={sums[table]}\n".encode())
+    digest.update(pii.RULES_FILE.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    digest.update(str(settings.min_group_size).encode())
+    # a new key gives new pseudonyms; only its mark goes in, never the key
+    digest.update(hmac.new(_key(settings), b"publish", hashlib.sha256).digest())
+    return digest.hexdigest()
+
+
+def write_restricted(settings: Settings, target: Path) -> None:
+    """Copy gold, and what the gates said, into a new file. Call it inside the warehouse's lock."""
+    con = duck.connect(target, memory_limit=settings.memory_limit, threads=settings.threads)
+    try:
+        _attach(con, settings.warehouse_db, "source")
+        con.execute("create schema gold")
+        con.execute("create schema ops")
+        tables = columns_of(con, catalog="source")
+        for table in tables:
+            con.execute(f'create table gold."{table}" as select * from source.gold."{table}"')
+        _copy_comments(con)
+        con.execute("detach source")
+        _write_ops(con, settings, set(tables))
+    finally:
+        con.close()
+
+
+def write_analyst(settings: Settings, restricted: Path, target: Path) -> None:
+    """Write the edition without persons from the restricted one.
+
+    Raises:
+        WarehouseError: A column that `serving/pii.yml` doesn't classify.
+    """
+    con = duck.connect(target, memory_limit=settings.memory_limit, threads=settings.threads)
+    try:
+        _attach(con, restricted, "source")
+        tables = columns_of(con, catalog="source")
+        classes = pii.classify(tables)
+        _prepare_pseudonyms(con, settings)
+        con.execute("create schema gold")
+        con.execute("create schema ops")
+        _map_customers(con, tables)
+        for table, columns in tables.items():
+            chosen = [
+                _shown(column, classes[table][column])
+                for column in columns
+                if classes[table][column] != "drop"
+            ]
+            joined = (
+                f" left join customer_pseudonyms as c on c.value = t.{CUSTOMER}"
+                if CUSTOMER in columns
+                else ""
+            )
+            groups = pii.small_groups(table, columns, classes[table])
+            count = f't."{groups.count_column}"' if groups else ""
+            where = f" where {count} >= {settings.min_group_size} or {count} = 0" if groups else ""
+            con.execute(
+                f'create table gold."{table}" as select {", ".join(chosen)} '
+                f'from source.gold."{table}" as t{joined}{where}'
+            )
+        _copy_comments(con)
+        for table in columns_of(con, "ops", "source"):
+            dropped = OPS_ANALYST_DROPS.get(table, ())
+            exclude = f" exclude ({', '.join(dropped)})" if dropped else ""
+            con.execute(
+                f'create table ops."{table}" as select *{exclude} from source.ops."{table}"'
+            )
+        con.execute("detach source")
+    finally:
+        con.close()
+
+
+def pseudonym(settings: Settings, value: str) -> str:
+    """The pseudonym of one value, as it stands in the analyst's edition."""
+    digest = hmac.new(_key(settings), value.encode(), hashlib.sha256).hexdigest()
+    return digest[:PSEUDONYM_LENGTH]
+
+
+def _key(settings: Settings) -> bytes:
+    if not settings.pseudonym_key:
+        from warehouse.errors import CallError
+
+        raise CallError(
+            "PSEUDONYM_KEY is not set, so the analyst's edition can't be written",
+            "set it (see .env.example); keep it outside the data folder",
+        )
+    return settings.pseudonym_key.encode()
+
+
+def _prepare_pseudonyms(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Lay out the key for HMAC in SQL, in a temporary table: it never reaches the file."""
+    key = _key(settings)
+    key = hashlib.sha256(key).digest() if len(key) > _BLOCK else key
+    key = key.ljust(_BLOCK, b"\0")
+    con.execute(
+        "create temp table pad as select cast(? as blob) as inner_pad, cast(? as blob) as outer_pad",
+        [bytes(byte ^ 0x36 for byte in key), bytes(byte ^ 0x5C for byte in key)],
+    )
+
+
+def _map_customers(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Mapping[str, str]]) -> None:
+    """Hash each customer once, not once per row of a fact: facts are joined to this."""
+    values = " union ".join(
+        f'select {CUSTOMER} as value from source.gold."{table}"'
+        for table, columns in tables.items()
+        if CUSTOMER in columns
+    )
+    con.execute(
+        "create temp table customer_pseudonyms as select value, "
+        f"{_hmac('value')} as pseudonym from ({values or 'select null::varchar as value'}) "
+        "where value is not null"
+    )
+
+
+def _shown(column: str, rule: pii.Rule) -> str:
+    """How a column is selected into the analyst's edition."""
+    if rule != "pseudonymise":
+        return f't."{column}"'
+    if column == CUSTOMER:
+        return f'c.pseudonym as "{column}"'
+    hashed = _hmac(f't."{column}"')
+    return f'{hashed} as "{column}"'
+
+
+def _hmac(value: str) -> str:
+    """HMAC-SHA256 (RFC 2104) of a text, in DuckDB's own functions; the unknown member keeps its name."""
+    inner = f"unhex(sha256((select inner_pad from pad) || encode({value})))"
+    hashed = f"left(sha256((select outer_pad from pad) || {inner}), {PSEUDONYM_LENGTH})"
+    known = ", ".join(f"'{member}'" for member in UNKNOWN_MEMBERS)
+    return f"case when {value} in ({known}) then {value} else {hashed} end"
+
+
+def _attach(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    escaped = str(path).replace("'", "''")
+    con.execute(f"attach '{escaped}' as {name} (read_only)")
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+    """Take the descriptions of tables and columns along, for those that are there."""
+    kept = columns_of(con)
+    for table, comment in con.execute(
+        "select table_name, comment from duckdb_tables() where database_name = 'source' "
+        "and schema_name = 'gold' and comment is not null"
+    ).fetchall():
+        if table in kept:
+            con.execute(f'comment on table gold."{table}" is {_literal(comment)}')
+    for table, column, comment in con.execute(
+        "select table_name, column_name, comment from duckdb_columns() where database_name = 'source' "
+        "and schema_name = 'gold' and comment is not null"
+    ).fetchall():
+        if column in kept.get(table, {}):
+            con.execute(f'comment on column gold."{table}"."{column}" is {_literal(comment)}')
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _write_ops(con: duckdb.DuckDBPyConnection, settings: Settings, gold: set[str]) -> None:
+    with locks.hold(settings.ops_db, what="publish", timeout=settings.lock_timeout):
+        _attach(con, settings.ops_db, "ledger")
+        present = {
+            row[0]
+            for row in con.execute(
+                "select table_name from duckdb_tables() where database_name = 'ledger'"
+            ).fetchall()
+        }
+        for table in OPS_TABLES:
+            if table in present:
+                con.execute(f"create table ops.{table} as select * from ledger.{table}")
+        if "data_quality_scores" not in gold:
+            con.execute(_QUALITY_SCORES)
+        if "alert_log" not in gold:
+            con.execute(
+                "create table gold.alert_log as select * from ledger.alert_log"
+                if "alert_log" in present
+                else _NO_ALERTS
+            )
+        con.execute("detach ledger")

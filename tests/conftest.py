@@ -1,0 +1,8 @@
+"""Fast tests first: what takes long (marked `slow`) runs after everything else."""
+
+import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

@@ -1,0 +1,135 @@
+"""The DAG files: what is there, that they are cheap to read, and that they say what they do.
+
+Airflow reads them in a process of its own: it writes its home folder on import.
+"""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+from warehouse.settings import PROJECT_ROOT, Settings, child_environment
+from warehouse.sources import SOURCES
+
+DESCRIBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+before = set(sys.modules)
+bag = DagBag(dag_folder=sys.argv[1])
+heavy = [name for name in ("pandas", "sklearn", "great_expectations", "airbyte_cdk", "stripe", "dbt", "ml")
+         if name in set(sys.modules) - before]
+dags = {
+    dag_id: {
+        "doc": dag.doc_md or "", "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
+        "paused": dag.is_paused_upon_creation, "params": sorted(dag.params),
+        "tasks": {
+            task.task_id: {
+                "pool": task.pool, "retries": task.retries, "doc": task.doc_md or "",
+                "downstream": sorted(task.downstream_task_ids), "outlets": [a.name for a in task.outlets],
+                "callback": bool(task.on_failure_callback), "timeout": bool(task.execution_timeout),
+            }
+            for task in dag.tasks
+        },
+    }
+    for dag_id, dag in bag.dags.items()
+}
+print(json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy}))
+"""
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    home = tmp_path_factory.mktemp("airflow")
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIBE, str(PROJECT_ROOT / "dags")],
+        env=child_environment(
+            Settings.for_test(home),
+            AIRFLOW_HOME=str(home),
+            AIRFLOW__CORE__LOAD_EXAMPLES="False",
+            PYTHONPATH=f"{PROJECT_ROOT}:{PROJECT_ROOT / 'dags'}",
+        ),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def dags(described):
+    return described["dags"]
+
+
+def test_every_file_is_read_without_an_error(described):
+    assert described["errors"] == {}
+
+
+def test_a_dag_per_source_and_one_per_stage(dags):
+    assert set(dags) == {f"ingest_{source}" for source in SOURCES} | {
+        "transform",
+        "train_models",
+        "score_models",
+        "publish",
+        "maintenance",
+    }
+
+
+def test_reading_the_dags_imports_nothing_heavy(described):
+    assert described["heavy"] == []
+
+
+def test_every_dag_and_task_says_what_it_does(dags):
+    for dag_id, dag in dags.items():
+        assert len(dag["doc"].strip()) > 100, dag_id
+        for task_id, task in dag["tasks"].items():
+            assert task["doc"], f"{dag_id}.{task_id}"
+
+
+def test_one_run_at_a_time_no_catch_up_not_paused(dags):
+    for dag_id, dag in dags.items():
+        assert (dag["max_active_runs"], dag["catchup"], dag["paused"]) == (1, False, False), dag_id
+
+
+def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
+    for dag_id in ("transform", "train_models", "score_models", "publish", "maintenance"):
+        for task_id, task in dags[dag_id]["tasks"].items():
+            assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
+    # sources land in files of their own, side by side
+    assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
+
+
+def test_failures_are_retried_and_told_but_a_refusing_gate_is_not_asked_again(dags):
+    for dag_id, dag in dags.items():
+        for task_id, task in dag["tasks"].items():
+            assert task["callback"], f"{dag_id}.{task_id}"
+            assert task["timeout"], f"{dag_id}.{task_id}"
+            assert task["retries"] == (0 if task_id.startswith(("gate", "anything")) else 2), (
+                task_id
+            )
+
+
+def test_the_layers_follow_each_other(dags):
+    tasks = dags["transform"]["tasks"]
+    order = ["anything_new", "gate_raw", "silver", "gold", "gate_gold"]
+    for before, after in pairwise(order):
+        assert tasks[before]["downstream"] == [after]
+
+
+def test_assets_tell_what_became_new(dags):
+    def outlets(dag_id, task_id):
+        return dags[dag_id]["tasks"][task_id]["outlets"]
+
+    for source in SOURCES:
+        assert outlets(f"ingest_{source}", "sync") == [f"raw/{source}"]
+    assert outlets("transform", "gate_gold") == ["gold"]
+    assert outlets("score_models", "gate_scores") == ["ml"]
+    assert outlets("publish", "publish") == ["published"]
+
+
+def test_a_backfill_is_a_window_given_by_hand(dags):
+    for source in SOURCES:
+        assert dags[f"ingest_{source}"]["params"] == ["from", "to"]

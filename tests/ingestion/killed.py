@@ -1,0 +1,49 @@
+"""One sync in a process of its own, to be killed; see test_failpoints."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion import runner
+from ingestion.destination import airbyte
+from ingestion.destination.landing import Landing
+from warehouse.settings import Settings
+
+
+def sync(what: dict[str, Any]) -> None:
+    """Sync the fake connector or the usage files, killed at `what["failpoint"]`, with `what["bug"]` planted."""
+    airbyte.COMMIT_BYTES = 1  # a commit at every state
+    if what["bug"] == "cursor before rows":
+        _commit_the_cursor_before_the_rows()
+    if (
+        what["bug"] == "cursor after commit"
+    ):  # so late that a kill right after the commit comes before it
+        airbyte.Destination._write_states = lambda *_: None
+    settings = Settings.for_test(
+        Path(what["home"]), as_of=datetime.fromisoformat(what["now"]), failpoint=what["failpoint"],
+        usage_location=what["usage"],
+    )  # fmt: skip
+    if what["kind"] == "files":
+        runner.sync("usage", settings)
+    else:
+        runner.sync_exec(f"{sys.executable} {what['fake']}", what["config"], "fake", settings)
+
+
+def _commit_the_cursor_before_the_rows() -> None:
+    land, insert = airbyte.Destination._land, airbyte.Destination._insert
+
+    def remember(self, slices, complete, *, is_last=False):
+        self.slices_now = slices
+        land(self, slices, complete, is_last=is_last)
+
+    def cursor_first(self, landing: Landing, load_id, *rest):
+        self._write_states(landing, self.slices_now, load_id)
+        landing.con.execute("commit")
+        landing.con.execute("begin")
+        insert(self, landing, load_id, *rest)
+
+    airbyte.Destination._land = remember
+    airbyte.Destination._insert = cursor_first

@@ -1,0 +1,330 @@
+"""What the destination promises of any connector: nothing lost, nothing twice, nothing half."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.ingestion.conftest import raw_record, record, state, status
+from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
+
+
+def good(count, start=0):
+    return [record({"id": f"i{n}", "n": n}) for n in range(start, start + count)]
+
+
+def test_rows_and_cursor_land_together(desk):
+    result = desk.sync(count={"items": 25}, page=10)
+    assert (result.rows, result.quarantined) == (25, 0)
+    assert desk.query("select stream, state, complete_state, is_complete from landing.state") == [
+        ("items", '{"next": 25}', '{"next": 25}', True)
+    ]
+    assert desk.query("select stream, sum(rows_landed) from landing.loads group by stream") == [
+        ("items", 25)
+    ]
+    assert desk.query("select status from landing.syncs") == [("complete",)]
+    assert desk.query(
+        "select distinct _extracted_at::text, _generation, _file from raw_fake.items"
+    ) == [("2025-01-01 00:00:00", 0, None)]
+    assert str(result.complete_through) == "2025-07-01 00:00:00+00:00"
+
+
+def test_resumes_from_the_last_state_after_the_source_went_away(desk):
+    with pytest.raises(IncompleteLoad, match="the source went away"):
+        desk.sync(count={"items": 50}, page=10, stop_after=35)
+    assert len(desk.ids()) == 30  # whole slices only
+    assert desk.query("select state, is_complete from landing.state") == [('{"next": 30}', False)]
+    assert desk.query("select status, message like '%went away%' from landing.syncs") == [
+        ("failed", True)
+    ]
+    desk.sync(count={"items": 50}, page=10)
+    assert desk.ids() == [f"items_{n}" for n in range(50)]
+
+
+def test_one_stream_incomplete_the_other_lands(desk):
+    with pytest.raises(IncompleteLoad, match="others not complete"):
+        desk.play(
+            record({"id": "a"}),
+            status("COMPLETE"),
+            record({"id": "b"}, "others"),
+            status("INCOMPLETE", "others"),
+            streams=["items", "others"],
+        )
+    assert desk.ids() == ["a"]
+    assert desk.ids("others") == []
+
+
+def test_a_stream_without_complete_is_a_failed_load(desk):
+    with pytest.raises(IncompleteLoad, match="items not complete"):
+        desk.play(*good(3), state({"next": 3}), record({"id": "tail"}))
+    assert desk.ids() == ["i0", "i1", "i2"]  # what stands after the last state is not kept
+
+
+def test_a_wrong_record_count_is_not_committed(desk):
+    with pytest.raises(
+        IncompleteLoad, match="says it sent 4 records since its last state, 3 arrived"
+    ):
+        desk.play(
+            *good(2),
+            state({"next": 2}, count=2),
+            *good(3, 2),
+            state({"next": 5}, count=4),
+            status("COMPLETE"),
+        )
+    assert desk.ids() == ["i0", "i1"]
+    assert desk.query("select state from landing.state") == [('{"next": 2}',)]
+
+
+def test_an_empty_stream_after_a_swallowed_403_is_a_failed_load(desk):
+    refused = {
+        "type": "LOG",
+        "log": {"level": "WARN", "message": "items: 403 Forbidden, ignoring the response"},
+    }
+    with pytest.raises(IncompleteLoad, match=r"items has no records, after: .*403"):
+        desk.play(refused, status("COMPLETE"))
+    assert desk.play(status("COMPLETE")).rows == 0
+
+
+def test_bad_rows_are_set_aside_with_their_reason(desk):
+    bad = [{"id": "x", "n": 1.5}, {"id": None, "n": 1}]
+    result = desk.play(
+        *good(300), *map(record, bad), state({"next": 1}, count=302), status("COMPLETE")
+    )
+    assert (result.rows, result.quarantined) == (300, 2)
+    assert desk.query("select stream, line, reason from landing.quarantine order by line") == [
+        ("items", 301, "n: 1.5 is not an integer"),
+        ("items", 302, "id: missing"),
+    ]
+    assert desk.query("select sum(rows_landed), sum(rows_quarantined) from landing.loads") == [
+        (300, 2)
+    ]
+
+
+def test_too_many_bad_rows_abort_their_slice_and_keep_the_slices_before(desk):
+    bad = [record({"id": f"b{n}", "n": "x"}) for n in range(5)]
+    with pytest.raises(
+        QuarantineExceeded, match=r'5 of 105 records .* the first: items, n: "x" is not an integer'
+    ):
+        desk.play(
+            *good(100),
+            state({"next": 100}),
+            *bad,
+            *good(100, 100),
+            state({"next": 200}),
+            status("COMPLETE"),
+        )
+    assert len(desk.ids()) == 100
+    assert desk.query("select count(*) from landing.quarantine") == [(0,)]
+    assert desk.query("select state from landing.state") == [('{"next": 100}',)]
+
+
+def test_the_other_livemode_is_set_aside_and_is_no_damage(desk):
+    rows = [record({"id": "t", "livemode": True}), record({"id": "s", "livemode": False})]
+    result = desk.play(*rows, state({}), status("COMPLETE"), mode=True)
+    assert desk.ids() == ["t"]
+    assert desk.query("select reason from landing.quarantine") == [
+        ("livemode is false, expected true",)
+    ]
+    assert result.warnings
+
+
+ODD_VALUES = [
+    ('{"id":"a","n":NaN}', "NaN is not a number in JSON"),
+    ('{"id":"a","other":-Infinity}', "-Infinity is not a number in JSON"),
+    ('{"id":"a","price":1e400}', "price: 1e400 is too large for a number"),
+    ('{"id":"a","n":9223372036854775808}', "n: 9223372036854775808 does not fit into 64 bits"),
+    ('{"id":"a","n":99999999999999999999}', "n: 99999999999999999999 does not fit into 64 bits"),
+    ('{"id":"a","n":1.5}', "n: 1.5 is not an integer"),
+    ('{"id":"a","n":1.0}', "n: 1.0 is not an integer"),
+    ('{"id":"a","n":true}', "n: true is not an integer"),
+    ('{"id":"a","n":"7"}', 'n: "7" is not an integer'),
+    ('{"id":"a","price":"1,5"}', 'price: "1,5" is not a number'),
+    ('{"id":"a","price":false}', "price: false is not a number"),
+    ('{"id":"a","on":1}', "on: 1 is not true or false"),
+    ('{"id":"a","on":"true"}', 'on: "true" is not true or false'),
+    ('{"id":7}', "id: 7 is not text"),
+    ('{"id":""}', "id: empty"),
+    ('{"n":7}', "id: missing"),
+    ('{"id":"a","at":"2025-01-01T00:00:00"}', 'at: "2025-01-01T00:00:00" has no time zone'),
+    (
+        '{"id":"a","at":"2025-02-30T00:00:00Z"}',
+        'at: "2025-02-30T00:00:00Z" does not exist in the calendar',
+    ),
+    (
+        '{"id":"a","at":"2025-01-01T24:00:00Z"}',
+        'at: "2025-01-01T24:00:00Z" does not exist in the calendar',
+    ),
+    (
+        '{"id":"a","at":"55840-01-01T00:00:00Z"}',
+        'at: "55840-01-01T00:00:00Z" is not an instant like 2025-06-30T12:00:00Z',
+    ),
+    ('{"id":"a","at":"infinity"}', 'at: "infinity" is not an instant like 2025-06-30T12:00:00Z'),
+    ('{"id":"a","at":1735689600}', "at: 1735689600 is not an ISO 8601 text"),
+    ('{"id":"a",}', "not JSON: Expecting property name enclosed in double quotes at character 11"),
+    ('{"id":"a","deep":' + "[" * 600 + "]" * 600 + "}", "nested deeper than 512"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), ODD_VALUES, ids=[text[:50] for text, _ in ODD_VALUES])
+def test_odd_values(text, reason):
+    import pyarrow as pa
+
+    from ingestion.destination import lines
+    from ingestion.destination.typecheck import rules_from_schema
+    from warehouse import duck
+
+    schema = {
+        "properties": {
+            "n": {"type": "integer"},
+            "price": {"type": "number"},
+            "on": {"type": "boolean"},
+            "id": {"type": "string"},
+            "at": {"type": "string", "format": "date-time"},
+        }
+    }
+    good_row = '{"id":"g","n":9007199254740993,"price":0.10,"on":true,"at":"2025-01-01T05:30:00.123456+05:30"}'
+    with duck.connect(":memory:") as con:
+        found = lines.check(
+            con,
+            pa.array([good_row, text, good_row], pa.large_string()),
+            rules_from_schema(schema, ("id",)),
+        )
+    assert found.bad == {1: reason}
+
+
+def test_a_record_is_kept_exactly_as_it_was_sent(desk):
+    text = '{"id":"a", "price" : 1.10,"big":12345678901234567.891, "u":"\\u00e9\\n","é":{"x":[1.0,1E2]}}'
+    spaced = f'{{"type": "RECORD", "record": {{"stream": "items", "data": {text}, "emitted_at": 1735689600000}}}}'.encode()
+    odd = f'{{"record":{{"namespace":null,"emitted_at":1735689600000,"data":{text},"stream":"items"}},"type":"RECORD"}}'.encode()
+    desk.play(raw_record(text), spaced, odd, status("COMPLETE"))
+    assert (
+        desk.query("select _raw, _extracted_at::text from raw_fake.items")
+        == [(text, "2025-01-01 00:00:00")] * 3
+    )
+
+
+def test_what_is_no_message_is_a_log_and_a_damaged_record_is_set_aside(desk):
+    result = desk.play(
+        b"Starting up ...",
+        *good(200),
+        b'{"type":"RECORD","record":{"stream":"items","data":{"id":',
+        status("COMPLETE"),
+    )
+    assert (result.rows, result.quarantined) == (200, 1)
+    assert desk.query("select stream, reason from landing.quarantine") == [("?", "not JSON")]
+
+
+def test_a_record_that_talks_of_states_is_a_record(desk):
+    desk.play(
+        record({"id": "a", "note": '"STATE"', "kind": "TRACE", "type": "STATE"}),
+        state({"next": 1}, count=1),
+        status("COMPLETE"),
+    )
+    assert desk.ids() == ["a"]
+
+
+def test_global_state(desk):
+    cursor = {
+        "type": "GLOBAL",
+        "global": {"shared_state": {"lsn": 7}, "stream_states": []},
+        "sourceStats": {"recordCount": 3.0},
+    }
+    desk.play(
+        *good(2),
+        record({"id": "o"}, "others"),
+        {"type": "STATE", "state": cursor},
+        status("COMPLETE"),
+        status("COMPLETE", "others"),
+        streams=["items", "others"],
+    )
+    assert desk.query("select stream, state, is_complete from landing.state") == [
+        ("*global*", json.dumps(cursor["global"]), True)
+    ]
+
+
+def test_full_refresh_serves_the_old_generation_until_the_new_is_complete(desk):
+    full = {"modes": ["full_refresh"]}
+    desk.play(*good(3), status("COMPLETE"), **full)
+    assert desk.query("select generation, is_complete from landing.generations") == [(1, True)]
+    with pytest.raises(IncompleteLoad):
+        desk.play(*good(1), state({}), status("INCOMPLETE"), **full)
+    served = "select count(*) from raw_fake.items where _generation = (select max(generation) from landing.generations where is_complete)"
+    assert desk.query(served) == [(3,)]
+    desk.play(*good(2), status("COMPLETE"), **full)
+    assert desk.query(served) == [(2,)]
+    assert desk.query("select count(*), count(distinct _generation) from raw_fake.items") == [
+        (2, 1)
+    ]
+
+
+def test_an_interrupted_full_refresh_goes_on_in_its_generation(desk):
+    desk.sync(count={"items": 20}, page=10)
+    with pytest.raises(IncompleteLoad):
+        desk.sync(count={"items": 40}, page=10, stop_after=15, full_refresh=True)
+    desk.sync(count={"items": 40}, page=10)
+    assert desk.ids() == [f"items_{n}" for n in range(40)]
+    assert desk.query("select distinct _generation from raw_fake.items") == [(1,)]
+
+
+def test_a_window_leaves_the_cursor_where_it_is(desk):
+    from datetime import date
+
+    desk.sync(count={"items": 20}, page=10)
+    before = (
+        desk.query("select * from landing.state"),
+        desk.query("select * from landing.complete_through"),
+    )
+    desk.play(
+        *good(2),
+        state({"next": 1}),
+        status("COMPLETE"),
+        window=(date(2025, 1, 1), date(2025, 1, 2)),
+    )
+    assert (
+        desk.query("select * from landing.state"),
+        desk.query("select * from landing.complete_through"),
+    ) == before
+    assert desk.query(
+        "select window_from::text, window_to::text from landing.loads where window_from is not null"
+    ) == [("2025-01-01", "2025-01-02")]
+
+
+def test_identifiers_are_checked(desk):
+    with pytest.raises(WarehouseError, match="can't be a table name"):
+        desk.sync(count={'x"; drop table y': 1})
+
+
+def test_secrets_are_masked_and_leave_no_file(desk, caplog):
+    from ingestion import runner
+    from tests.ingestion.conftest import FAKE
+
+    said = desk.folder / "messages.jsonl"
+    said.write_text('{"type":"LOG","log":{"level":"WARN","message":"using canary-9f3 now"}}\n')
+    config = {"play": str(said), "api_token": "canary-9f3", "exit": 1, "stderr": "boom canary-9f3"}
+    with pytest.raises(IncompleteLoad) as error:
+        runner.sync_exec(f"python {FAKE}", config, "fake", desk.settings)
+    assert "canary" not in str(error.value)
+    assert "canary" not in caplog.text
+    assert "***" in caplog.text
+    left = [
+        path
+        for path in desk.settings.home.rglob("*")
+        if path.is_file() and b"canary" in path.read_bytes()
+    ]
+    assert left == []
+
+
+def test_any_connector_by_command(desk):
+    from ingestion import runner
+    from tests.ingestion.conftest import FAKE
+
+    result = runner.sync_exec(
+        f"python {FAKE}",
+        {"count": {"items": 5, "others": 7}},
+        "anything",
+        desk.settings,
+        select=["others"],
+    )
+    assert result.rows_by_stream == {"others": 7}
+    assert desk.query("select count(*) from raw_anything.others", "anything") == [(7,)]

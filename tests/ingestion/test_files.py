@@ -1,0 +1,398 @@
+"""Files by reference: each once, changed ones again, unfinished ones later; and every way a file can be wrong."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion import runner
+from warehouse import duck
+from warehouse.errors import IncompleteLoad, QuarantineExceeded, SourceOff, WarehouseError
+
+OLD = 1_700_000_000  # long before the test: the file is finished
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "usage"
+    path.mkdir()
+    return path
+
+
+class Usage:
+    def __init__(self, settings, folder):
+        self.folder = folder
+        self.settings = settings.over(usage_location=str(folder))
+
+    def put(self, name, data: bytes, mtime: float = OLD):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (mtime, mtime))
+        return path
+
+    def sync(self, **options):
+        return runner.sync("usage", self.settings, **options)
+
+    def query(self, sql):
+        with duck.connect(self.settings.landing("usage"), read_only=True) as con:
+            return con.execute(sql).fetchall()
+
+    def rows(self):
+        return self.query("select _file, _position, _raw from raw_usage.api_calls order by all")
+
+    def ids(self):
+        return sorted(
+            row[0]
+            for row in self.query("select _raw::json->>'request_id' from raw_usage.api_calls")
+        )
+
+    def bad(self):
+        return self.query("select file, line, reason from landing.quarantine order by all")
+
+
+@pytest.fixture
+def usage(settings, folder):
+    return Usage(settings, folder)
+
+
+def call(n, **other):
+    row = {
+        "request_id": f"r{n}", "customer_id": "acc_1", "endpoint": "/analyze", "method": "POST", "status_code": 200,
+        "response_time_ms": 12.5, "bytes_processed": 9007199254740993, "feature": "batch_processing", "region": "eu",
+        "timestamp": "2025-06-01T12:00:00.123Z",
+    }  # fmt: skip
+    return row | other
+
+
+def text(*rows) -> str:
+    return "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+
+
+def calls(count, start=0) -> str:
+    return text(*(call(n) for n in range(start, start + count)))
+
+
+# --- what a file does when it is sound ------------------------------------------------------------------------------
+
+
+def test_lines_are_kept_exactly_with_their_numbers(usage):
+    odd = '{"request_id":"r1", "customer_id":"a","status_code":200,"response_time_ms":1.10,"bytes_processed":0,"new":{"x":1.0},"timestamp":"2025-06-01T00:00:00+05:30"}'
+    usage.put("2025-06-01.jsonl", text(call(0), odd).encode())
+    result = usage.sync()
+    assert (result.rows, result.quarantined) == (2, 0)
+    assert usage.rows() == [
+        ("2025-06-01.jsonl", 1, json.dumps(call(0))),
+        ("2025-06-01.jsonl", 2, odd),
+    ]
+    assert usage.query("select rows_landed, rows_quarantined, day::text from landing.files") == [
+        (2, 0, "2025-06-01")
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet", "a.csv", "a.csv.gz"])
+def test_formats(usage, name):
+    rows = [call(n, status_code=200 + n) for n in range(3)]
+    if name.endswith(".parquet"):
+        sink = io.BytesIO()
+        for row in rows:
+            row["timestamp"] = datetime.fromisoformat(row["timestamp"])
+        pq.write_table(pa.Table.from_pylist(rows), sink)
+        data = sink.getvalue()
+    elif "csv" in name:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+        data = out.getvalue().encode()
+    else:
+        data = text(*rows).encode()
+    usage.put(name, gzip.compress(data) if name.endswith(".gz") else data)
+    assert usage.sync().rows == 3
+    seen = usage.query(
+        "select _raw::json->>'request_id', (_raw::json->>'status_code')::int, (_raw::json->>'bytes_processed')::bigint, "
+        "(_raw::json->>'timestamp')::timestamptz::timestamp::text from raw_usage.api_calls order by 1"
+    )
+    assert seen == [
+        (f"r{n}", 200 + n, 9007199254740993, "2025-06-01 12:00:00.123") for n in range(3)
+    ]
+
+
+def test_a_file_is_taken_once_also_under_another_name(usage):
+    data = calls(5).encode()
+    usage.put("2025-06-01.jsonl", data)
+    usage.sync()
+    usage.put("2025-06-01.again.jsonl", data)
+    assert usage.sync().rows == 0
+    os.utime(usage.folder / "2025-06-01.jsonl")  # touched, not changed
+    assert usage.sync().rows == 0
+    assert len(usage.rows()) == 5
+    assert usage.query("select name, same_as, rows_landed from landing.files order by name") == [
+        ("2025-06-01.again.jsonl", "2025-06-01.jsonl", 0),
+        ("2025-06-01.jsonl", None, 5),
+    ]
+
+
+def test_a_changed_file_lands_again_in_place_of_what_it_was(usage):
+    usage.put("2025-06-01.jsonl", calls(5).encode())
+    usage.put("2025-06-02.jsonl", calls(5, 100).encode())
+    usage.sync()
+    usage.put("2025-06-01.jsonl", calls(7).encode(), OLD + 1)
+    assert usage.sync().rows == 7
+    assert usage.query(
+        "select _file, count(*), max(_load_id) from raw_usage.api_calls group by 1 order by 1"
+    ) == [
+        ("2025-06-01.jsonl", 7, 2),
+        ("2025-06-02.jsonl", 5, 1),
+    ]
+
+
+def test_a_copy_is_not_lost_when_its_twin_changes(usage):
+    usage.put("a.jsonl", calls(5).encode())
+    usage.put("b.jsonl", calls(5).encode())
+    usage.sync()
+    usage.put("a.jsonl", calls(2, 50).encode(), OLD + 1)
+    usage.sync()
+    assert usage.ids() == ["r0", "r1", "r2", "r3", "r4", "r50", "r51"]
+
+
+def test_a_window_lands_its_days_again_and_nothing_else(usage):
+    for day in (1, 2, 3):
+        usage.put(f"2025-06-0{day}.jsonl", calls(3, day * 10).encode())
+    usage.sync()
+    before = usage.rows()
+    assert usage.sync(window=(date(2025, 6, 2), date(2025, 6, 2))).rows == 3
+    assert usage.rows() == before
+    assert usage.query(
+        "select _file, max(_load_id) from raw_usage.api_calls group by 1 order by 1"
+    ) == [
+        ("2025-06-01.jsonl", 1),
+        ("2025-06-02.jsonl", 2),
+        ("2025-06-03.jsonl", 1),
+    ]
+
+
+def test_complete_through_ends_at_the_first_gap(usage):
+    for day in (1, 2, 4):
+        usage.put(f"2025-06-0{day}.jsonl", calls(1, day).encode())
+    assert str(usage.sync().complete_through) == "2025-06-03 00:00:00+00:00"
+    usage.put("2025-06-03.jsonl", calls(1, 3).encode())
+    assert str(usage.sync().complete_through) == "2025-06-05 00:00:00+00:00"
+
+
+def test_a_large_file_lands_in_pieces_and_one_commit(usage, monkeypatch):
+    from ingestion.files import reading
+
+    monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
+    monkeypatch.setattr(reading, "_READ_BYTES", 3_000)
+    usage.put(
+        "2025-06-01.jsonl",
+        (calls(500) + text(call("x", status_code=7)) + calls(500, 1000)).encode(),
+    )
+    result = usage.sync()
+    assert (result.rows, result.quarantined, result.loads) == (1000, 1, 1)
+    assert usage.bad() == [("2025-06-01.jsonl", 501, "status_code: 7 is below 100")]
+    assert usage.query(
+        "select min(_position), max(_position), count(distinct _position) from raw_usage.api_calls"
+    ) == [(1, 1001, 1000)]
+
+
+def test_a_large_file_with_too_many_bad_rows_leaves_nothing(usage, monkeypatch):
+    from ingestion.files import reading
+
+    monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
+    usage.put(
+        "2025-06-01.jsonl",
+        (calls(500) + text(*[call(n, status_code=7) for n in range(50)])).encode(),
+    )
+    usage.put("2025-06-02.jsonl", calls(3).encode())
+    with pytest.raises(
+        QuarantineExceeded,
+        match=r"2025-06-01.jsonl: 50 of 550 rows are bad, more than 1%; the first: line 501",
+    ):
+        usage.sync()
+    assert len(usage.rows()) == 3
+    assert usage.bad() == []
+
+
+def test_inputs_are_small_tables(settings, tmp_path):
+    (tmp_path / "fx_rates.csv").write_text(
+        "date,base,quote,rate,source\n2025-01-01,USD,EUR,0.9612,ecb\n"
+    )
+    (tmp_path / "ad_spend.csv").write_text(
+        "date,channel,campaign,currency,spend_minor,impressions,clicks\n2025-01-01,search,brand,USD,12345,,7\n"
+    )
+    settings = settings.over(inputs_location=str(tmp_path))
+    result = runner.sync("inputs", settings)
+    assert result.rows_by_stream == {"fx_rates": 1, "ad_spend": 1}
+    assert result.complete_through == settings.as_of
+    with duck.connect(settings.landing("inputs"), read_only=True) as con:
+        found = con.execute("select _raw from raw_inputs.fx_rates").fetchall()
+    assert found == [
+        (
+            '{"date": "2025-01-01", "base": "USD", "quote": "EUR", "rate": "0.9612", "source": "ecb"}',
+        )
+    ]
+
+
+def test_without_a_location_the_source_is_off(settings):
+    with pytest.raises(SourceOff, match="USAGE_LOCATION not set"):
+        runner.sync("usage", settings)
+
+
+def test_a_location_that_does_not_exist_is_an_error(usage):
+    shutil.rmtree(usage.folder)
+    with pytest.raises(WarehouseError, match="usage does not exist"):
+        usage.sync()
+
+
+# --- TRUST.md §3, files: the whole table -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is wrong in one way: what must be said of it, and how many of its rows land."""
+
+    name: str
+    data: bytes
+    lands: int = 0
+    error: str = ""
+    bad: tuple[tuple[int, str], ...] = ()
+    mtime: float = OLD
+
+
+GZ = gzip.compress(calls(200).encode())
+BOMB = gzip.compress(b" " * (80 << 20))
+CUT = calls(200).encode() + b'{"request_id":"cut","customer_id":"a"'
+HUGE = text(call("h", note="x" * 1_100_000))
+
+FAULTS = {
+    "truncated gzip": Fault("a.jsonl.gz", GZ[:-100], error="a.jsonl.gz is cut off: the gzip ends in the middle"),
+    "gzip without its checksum": Fault("a.jsonl.gz", GZ[:-8], error="a.jsonl.gz is cut off"),
+    "gzip with a flipped bit": Fault("a.jsonl.gz", GZ[:300] + bytes([GZ[300] ^ 1]) + GZ[301:], error="a.jsonl.gz is damaged"),
+    "gzip with a wrong checksum": Fault("a.jsonl.gz", GZ[:-8] + b"\0\0\0\0" + GZ[-4:], error="a.jsonl.gz is damaged: .*check"),
+    "gzip with rubbish behind it": Fault("a.jsonl.gz", GZ + b"rubbish", error="a.jsonl.gz is damaged"),
+    "not gzip at all": Fault("a.jsonl.gz", b"hello\n", error="is not gzip, though its name ends in .gz"),
+    "gzip of several members": Fault("a.jsonl.gz", GZ + gzip.compress(calls(50, 900).encode()), lands=250),
+    "gzip without the suffix": Fault("a.jsonl", GZ, lands=200),
+    "gzip bomb": Fault("a.jsonl.gz", BOMB, error="expands more than 300 times"),
+    "empty file": Fault("a.jsonl", b"", error="a.jsonl is empty"),
+    "empty gzip": Fault("a.jsonl.gz", gzip.compress(b""), lands=0),
+    "byte order mark only": Fault("a.jsonl", b"\xef\xbb\xbf", error="a byte order mark only"),
+    "byte order mark": Fault("a.jsonl", b"\xef\xbb\xbf" + calls(3).encode(), lands=3),
+    "CRLF": Fault("a.jsonl", calls(3).replace("\n", "\r\n").encode(), lands=3),
+    "blank lines": Fault("a.jsonl", ("\n" + calls(3) + "\n  \n").encode(), lands=3),
+    "last line without newline": Fault("a.jsonl", calls(3).encode()[:-1], lands=3),
+    "last line cut": Fault("a.jsonl", CUT, lands=200, bad=((201, "the last line is cut off: not JSON"),)),
+    "UTF-16": Fault("a.jsonl", calls(3).encode("utf-16"), error="is UTF-16; it must be UTF-8"),
+    "UTF-16 without a mark": Fault("a.jsonl", calls(3).encode("utf-16-le"), error="is UTF-16"),
+    "invalid UTF-8": Fault("a.jsonl", calls(200).encode() + text(call("b", region="X")).encode().replace(b"X", b"\xff"), lands=200, bad=((201, "not UTF-8"),)),
+    "a huge line": Fault("a.jsonl", (calls(200) + HUGE + calls(2, 900)).encode(), lands=202, bad=((201, "line of 1,1.* bytes; the limit is 1,048,576"),)),
+    "100,000-deep nesting": Fault("a.jsonl", (calls(200) + text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")).encode(), lands=200, bad=((201, "nested deeper than 512"),)),
+    "too many bad rows": Fault("a.jsonl", (calls(98) + "{\n{\n").encode(), error="a.jsonl: 2 of 100 rows are bad, more than 1%; the first: line 99, not JSON"),
+    "not Parquet": Fault("a.parquet", b"PAR1 or not", error="a.parquet is not readable Parquet"),
+    "CSV without a column": Fault("a.csv", b"request_id,customer_id\n1,2\n", error="a.csv has no column status_code, timestamp"),
+    "CSV with a short row": Fault("a.csv", ("request_id,customer_id,status_code,response_time_ms,bytes_processed,timestamp\n" + "".join(f"r{n},a,200,1,1,2025-06-01T00:00:00Z\n" for n in range(150)) + "r,a,200\n").encode(), lands=150, bad=((152, "3 fields where the header has 6"),)),
+    "a name with a newline and a quote": Fault("a'\"\n; drop table x.jsonl", calls(3).encode(), lands=3),
+    "a name of 255 bytes": Fault("n" * 249 + ".jsonl", calls(3).encode(), lands=3),
+    "a name that is not UTF-8": Fault("\udcff.jsonl", calls(3).encode(), lands=3),
+    "a name that is still being written": Fault("a.jsonl.part", calls(3).encode()),
+    "hidden": Fault(".a.jsonl", calls(3).encode()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAULTS.values(), ids=FAULTS.keys())
+def test_a_file_that_is_wrong(usage, case):
+    usage.put("2025-06-01.jsonl", calls(2, 5000).encode())
+    usage.put(case.name, case.data, case.mtime)
+    if case.error:
+        with pytest.raises((IncompleteLoad, QuarantineExceeded), match=case.error) as error:
+            usage.sync()
+        assert "\n" not in error.value.message
+        assert usage.query("select status from landing.syncs") == [("failed",)]
+    else:
+        usage.sync()
+    assert len(usage.rows()) == 2 + case.lands  # the sound file lands in any case
+    found = usage.bad()
+    assert len(found) == len(case.bad)
+    for (_, line, reason), (at, words) in zip(found, case.bad, strict=True):
+        assert line == at
+        import re
+
+        assert re.match(words, reason), reason
+
+
+LINES = {
+    "NaN": (call(1, response_time_ms=float("nan")), "NaN is not a number in JSON"),
+    "NaN in a field of no one": (call(1, other=float("nan")), "NaN is not a number in JSON"),
+    "1e400": (json.dumps(call(1)).replace("12.5", "1e400"), "response_time_ms: 1e400 is too large for a number"),
+    "below zero": (call(1, response_time_ms=-0.5), "response_time_ms: -0.5 is below 0"),
+    "over 2^63": (call(1, bytes_processed=2**63), "bytes_processed: 9223372036854775808 does not fit into 64 bits"),
+    "1.5 bytes": (call(1, bytes_processed=1.5), "bytes_processed: 1.5 is not an integer"),
+    "true bytes": (call(1, bytes_processed=True), "bytes_processed: true is not an integer"),
+    "negative bytes": (call(1, bytes_processed=-1), "bytes_processed: -1 is below 0"),
+    "status as text": (call(1, status_code="200"), 'status_code: "200" is not an integer'),
+    "status 99": (call(1, status_code=99), "status_code: 99 is below 100"),
+    "status 600": (call(1, status_code=600), "status_code: 600 is above 599"),
+    "no status": (call(1, status_code=None), "status_code: missing"),
+    "no request id": ({k: v for k, v in call(1).items() if k != "request_id"}, "request_id: missing"),
+    "empty customer": (call(1, customer_id=""), "customer_id: empty"),
+    "customer as number": (call(1, customer_id=7), "customer_id: 7 is not text"),
+    "key in other case": ({("Request_ID" if k == "request_id" else k): v for k, v in call(1).items()}, "request_id: missing"),
+    "duplicate key": (json.dumps(call(1))[:-1] + ', "status_code": 500}', "key 'status_code' stands twice"),
+    "duplicate unknown key": (json.dumps(call(1))[:-1] + ', "x": 1, "x": 2}', "key 'x' stands twice"),
+    "trailing comma": (json.dumps(call(1))[:-1] + ",}", "not JSON: Expecting property name"),
+    "an array": ("[1]", "not a JSON object"),
+    "two objects": ("{} {}", "not JSON: Extra data"),
+    "no zone": (call(1, timestamp="2025-06-01T00:00:00"), 'timestamp: "2025-06-01T00:00:00" has no time zone'),
+    "24:00": (call(1, timestamp="2025-06-01T24:00:00Z"), 'timestamp: "2025-06-01T24:00:00Z" does not exist in the calendar'),
+    "30 February": (call(1, timestamp="2025-02-30T00:00:00Z"), 'timestamp: "2025-02-30T00:00:00Z" does not exist in the calendar'),
+    "milliseconds as year": (call(1, timestamp="55840-06-01T00:00:00Z"), 'timestamp: "55840-06-01T00:00:00Z" is not an instant'),
+    "infinity": (call(1, timestamp="infinity"), 'timestamp: "infinity" is not an instant'),
+    "epoch": (call(1, timestamp=1748779200), "timestamp: 1748779200 is not an ISO 8601 text"),
+    "far future": (call(1, timestamp="2025-07-04T00:00:00Z"), 'timestamp: "2025-07-04T00:00:00Z" lies outside 2000-01-01 to 2025-07-03'),
+    "1999": (call(1, timestamp="1999-12-31T23:59:59Z"), 'timestamp: "1999-12-31T23:59:59Z" lies outside'),
+}  # fmt: skip
+
+
+def test_every_bad_line_is_set_aside_with_its_reason(usage):
+    rows = [line for line, _ in LINES.values()]
+    usage.put("2025-06-01.jsonl", (calls(5000) + text(*rows)).encode())
+    result = usage.sync()
+    assert (result.rows, result.quarantined) == (5000, len(rows))
+    found = {line: reason for _, line, reason in usage.bad()}
+    assert sorted(found) == list(range(5001, 5001 + len(rows)))
+    for number, (name, (_, words)) in enumerate(LINES.items(), start=5001):
+        assert found[number].startswith(words), f"{name}: {found[number]}"
+    raw = usage.query("select raw from landing.quarantine where line = 5001")
+    assert raw == [(rows[0] if isinstance(rows[0], str) else json.dumps(rows[0]),)]
+
+
+def test_a_file_that_somebody_still_writes_waits(usage):
+    import time
+
+    path = usage.put("2025-06-01.jsonl", CUT, time.time() - 10)
+    result = usage.sync()
+    assert (result.rows, result.warnings) == (
+        0,
+        ("2025-06-01.jsonl is still being written; it is taken by a later sync",),
+    )
+    path.write_bytes(calls(201).encode())
+    assert usage.sync().rows == 201
+
+
+def test_a_gzip_that_somebody_still_writes_waits(usage):
+    import time
+
+    usage.put("2025-06-01.jsonl.gz", GZ[:-50], time.time() - 10)
+    assert "still being written" in usage.sync().warnings[0]

@@ -1,0 +1,216 @@
+"""A small made-up company as gold tables, for the tests of `ml`.
+
+Customers sign up over time; each has a health that wanders day by day. Health drives calls, errors,
+tickets and logins, and the daily hazard of leaving, so that a model has something to find. A tenth
+of the leavers ask 20 days ahead (their end is set); the others leave at once.
+
+Odd ones: `never_calls` pays and never calls; `two_currencies` pays in USD and EUR; `free` never pays;
+`comes_back` left and returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from warehouse.duck import connect
+from warehouse.settings import Settings
+
+END = datetime(2025, 7, 1, tzinfo=UTC)
+FEATURES = [f"feature_{number:02d}" for number in range(12)]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Where the company is, and the probability of leaving within 30 days it really had."""
+
+    settings: Settings
+    truth: pd.DataFrame
+
+
+def build(home: Path, *, customers: int = 260, days: int = 420, seed: int = 3) -> Company:
+    """Write `warehouse.duckdb` with the gold tables that `ml` reads."""
+    settings = Settings.for_test(home, as_of=END)
+    tables, truth = simulate(customers, days, seed)
+    con = connect(settings.warehouse_db)
+    con.execute("create schema gold")
+    for name, frame in tables.items():
+        con.register("frame", frame)
+        con.execute(f"create table gold.{name} as select * {CASTS.get(name, '')} from frame")
+        con.unregister("frame")
+    con.close()
+    return Company(settings, truth)
+
+
+CASTS = {
+    "fact_mrr_movements": "replace (amount_minor::decimal(28, 6) as amount_minor, "
+    "amount_reporting_minor::decimal(28, 6) as amount_reporting_minor, date_partition::date as date_partition)",
+    "fact_customer_months": "replace (month::date as month, closing_mrr_minor::decimal(28, 6) as closing_mrr_minor, "
+    "closing_mrr_reporting_minor::decimal(28, 6) as closing_mrr_reporting_minor)",
+    "dim_date": "replace (date_day::date as date_day)",
+}
+
+
+def simulate(  # noqa: C901
+    customers: int, days: int, seed: int
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """All rows, and the true probabilities."""
+    random = np.random.default_rng(seed)
+    start = (END - timedelta(days=days)).replace(tzinfo=None)
+    rows: dict[str, list[tuple]] = {name: [] for name in COLUMNS}
+    calls: list[np.ndarray] = []
+    truth = []
+    names = ["never_calls", "two_currencies", "free", "comes_back"]
+    names += [f"acc_{number:04d}" for number in range(customers - len(names))]
+    for number, customer in enumerate(names):
+        signup = start + timedelta(days=int(random.integers(0, int(days * 0.7))), hours=9)
+        tier, price = [("Developer", 2900), ("Team", 9900), ("Enterprise", 49900)][number % 3]
+        rows["dim_customers"].append((customer, tier, signup))
+        rows["dim_customers_history"].append((customer, tier, signup, None))
+        health = random.normal(0, 0.8)
+        paying, ends_on, was_lost = False, None, False
+        lifetime = (END.replace(tzinfo=None) - signup).days
+        scale = float(random.uniform(0.6, 3))
+        hazards = []
+        for offset in range(lifetime):
+            day = signup + timedelta(days=offset)
+            health = 0.985 * health + random.normal(0, 0.22)
+            if offset == 3 and customer != "free":
+                _move(rows, customer, day, "new", price)
+                if customer == "two_currencies":
+                    _move(rows, customer, day, "new", 5000, currency="EUR")
+                _event(rows, customer, day, "created")
+                paying = True
+            hazard = 0 if not paying else min(0.2, 0.0011 * np.exp(-1.5 * health))
+            if customer in names[:4]:
+                hazard = 0
+            hazards.append(hazard if ends_on is None else 1.0)
+            if customer == "comes_back" and offset in (40, 60) and was_lost is (offset == 60):
+                _move(rows, customer, day, "churn" if offset == 40 else "reactivation",
+                      -price if offset == 40 else price)  # fmt: skip
+                _event(
+                    rows,
+                    customer,
+                    day,
+                    "ended" if offset == 40 else "created",
+                    "canceled" if offset == 40 else "active",
+                )
+                was_lost, paying = True, offset == 60
+            if paying and ends_on is None and random.random() < hazard:
+                asks = random.random() < 0.1
+                ends_on = offset + (20 if asks else 0)
+                if asks:
+                    _event(rows, customer, day, "cancel_requested")
+            if paying and ends_on == offset:
+                _move(rows, customer, day, "churn", -price)
+                _event(rows, customer, day, "ended", "canceled")
+                paying = False
+            if customer == "never_calls":
+                continue
+            level = scale * np.exp(0.7 * health) * (1 if paying or offset < 3 else 0.02)
+            made = int(random.poisson(level))
+            if made:
+                moments = np.sort(random.integers(0, 86_000, made))
+                calls.append(
+                    np.column_stack([np.full(made, number), np.full(made, offset), moments,
+                                     np.where(random.random(made) < 0.04, 500, 200),
+                                     random.gamma(4, 60 - 8 * np.clip(health, -2, 2), made).astype(int)])
+                )  # fmt: skip
+                for feature in random.choice(
+                    12, size=int(np.clip(2 + 2 * health, 1, 10)), replace=False
+                ):
+                    rows["fact_feature_usage"].append((customer, FEATURES[feature], made, day))
+            if random.random() < 0.012 * np.exp(-0.6 * health):
+                rows["fact_support_tickets"].append(
+                    (
+                        f"t{len(rows['fact_support_tickets'])}",
+                        customer,
+                        day,
+                        day + timedelta(days=3),
+                    )
+                )
+            if offset % 30 == 5 and paying:
+                rows["fact_revenue"].append(
+                    (customer, f"sub_{customer}", "line", "subscription", False, 1 + price // 5000, day,
+                     day + timedelta(days=30), day, price)
+                )  # fmt: skip
+            logged_in = day - timedelta(days=int(random.integers(0, 2 + int(6 * np.exp(-health)))))
+            rows["fact_customer_health"].append(
+                (customer, max(logged_in, signup), int(health < -1), day + timedelta(hours=15))
+            )
+        hazards = np.array(hazards)
+        truth += [
+            (customer, signup + timedelta(days=offset), 1 - (1 - hazards[offset]) ** 30)
+            for offset in range(30, lifetime, 10)
+        ]
+    usage = np.concatenate(calls)
+    signups = np.array([row[2] for row in rows["dim_customers"]], dtype="datetime64[s]")
+    stamps = signups[usage[:, 0]].astype("datetime64[D]").astype("datetime64[s]")
+    frame = pd.DataFrame(
+        {
+            "customer_id": np.array(names, dtype=object)[usage[:, 0]],
+            "timestamp": (stamps + usage[:, 1] * np.timedelta64(86400, "s") + usage[:, 2]).astype(
+                "datetime64[us]"
+            ),
+            "response_code": usage[:, 3],
+            "response_time_ms": usage[:, 4],
+        }
+    )
+    for day in pd.date_range(start, END.replace(tzinfo=None), inclusive="left"):
+        rows["dim_date"].append((day.date(), True))
+    # What gold valued a euro at, by month end: 1.2 by the end of June.
+    rows["fact_customer_months"] += [
+        ("EUR", date(2025, 5, 1), True, 5000, 5900), ("EUR", date(2025, 6, 1), True, 5000, 6000),
+        ("USD", date(2025, 6, 1), True, 100, 100),
+    ]  # fmt: skip
+    tables = {name: pd.DataFrame(rows[name], columns=columns) for name, columns in COLUMNS.items()}
+    for table in tables.values():
+        for column in table.columns:
+            if column in INSTANTS:
+                table[column] = pd.to_datetime(table[column]).astype("datetime64[us]")
+    tables["fact_api_usage"] = frame[frame["timestamp"] < pd.Timestamp(END.replace(tzinfo=None))]
+    return tables, pd.DataFrame(truth, columns=["customer_id", "at", "probability_30d"])
+
+
+COLUMNS = {
+    "dim_customers": ["customer_id", "tier", "signup_date"],
+    "dim_customers_history": ["customer_id", "tier", "valid_from", "valid_to"],
+    "fact_mrr_movements": ["id", "customer_id", "currency", "movement_type", "amount_minor", "amount_reporting_minor",
+                           "occurred_at", "date_partition"],
+    "fact_customer_months": ["currency", "month", "is_complete", "closing_mrr_minor", "closing_mrr_reporting_minor"],
+    "dim_date": ["date_day", "is_complete"],
+    "fact_subscription_events": ["id", "customer_id", "subscription_id", "event_type", "occurred_at", "status"],
+    "fact_feature_usage": ["customer_id", "feature_name", "usage_count", "first_used_at"],
+    "fact_support_tickets": ["ticket_id", "customer_id", "created_at", "solved_at"],
+    "fact_revenue": ["customer_id", "subscription_id", "entry_type", "revenue_type", "is_proration", "quantity",
+                     "billing_period_start", "billing_period_end", "processed_at", "amount_reporting_minor"],
+    "fact_customer_health": ["customer_id", "last_login_date", "support_tickets_open", "calculated_at"],
+}  # fmt: skip
+
+
+def _move(rows, customer, at, kind, amount, currency="USD"):
+    identity = f"m{len(rows['fact_mrr_movements']):06d}"
+    rate = 1.1 if currency == "EUR" else 1
+    rows["fact_mrr_movements"].append(
+        (identity, customer, currency, kind, amount, amount * rate, at, at.date())
+    )
+
+
+def _event(rows, customer, at, kind, status="active"):
+    identity = f"e{len(rows['fact_subscription_events']):06d}"
+    rows["fact_subscription_events"].append(
+        (identity, customer, f"sub_{customer}", kind, at, status)
+    )
+
+
+def today() -> date:
+    """The day that is scored."""
+    return END.date()
+
+
+INSTANTS = {"billing_period_start", "billing_period_end", "signup_date", "valid_from", "valid_to", "occurred_at", "created_at",
+            "solved_at", "processed_at", "last_login_date", "calculated_at", "first_used_at"}  # fmt: skip

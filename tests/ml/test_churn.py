@@ -1,0 +1,342 @@
+"""Churn: evaluated out of time, beats what it must, repeats itself, refuses what was tampered with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ml
+from ml import registry
+from ml.churn import evaluation, fit_evaluate, labels, models, reasons, training
+from ml.features import FEATURES, features
+from tests.ml import company
+from warehouse.duck import connect
+from warehouse.errors import WarehouseError
+from warehouse.settings import Settings
+
+
+def _table(rows=1500, seed=0):
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "usage": random.lognormal(3, 1, rows),
+            "tickets": random.poisson(1, rows).astype(float),
+            "tier": random.choice(["Team", "Developer", "Enterprise"], rows),
+            "noise": random.normal(size=rows),
+            "charge": [f"{value:.2f}" for value in random.uniform(1, 99, rows)],
+        }
+    )
+    table.loc[:20, "usage"] = np.nan
+    table.loc[:5, "charge"] = " "
+    odds = (
+        -2.2
+        - 0.9 * (np.log(table["usage"].fillna(20)) - 3)
+        + 0.6 * table["tickets"]
+        + (table["tier"] == "Developer")
+    )
+    return table, pd.Series(random.random(rows) < 1 / (1 + np.exp(-odds)))
+
+
+def test_measures_worked_by_hand():
+    label = np.array([1, 0, 1, 0, 0])
+    found = evaluation.measure(label, np.array([0.9, 0.6, 0.4, 0.2, 0.1]))
+    assert found.accuracy == pytest.approx(3 / 5)  # 0.6 is wrong, 0.4 is wrong
+    assert found.precision == 0.5
+    assert found.recall == 0.5
+    assert found.roc_auc == pytest.approx(5 / 6)
+    assert found.pr_auc == pytest.approx((1 + 2 / 3) / 2)
+    assert found.brier == pytest.approx((0.01 + 0.36 + 0.36 + 0.04 + 0.01) / 5)
+    assert found.base_rate == 0.4
+    nobody = evaluation.measure(label, np.zeros(5))
+    assert nobody.accuracy == 0.6
+    assert nobody.brier == 0.4
+    assert nobody.precision is None
+
+
+def test_no_training_label_reaches_into_the_test():
+    times = pd.Series(pd.date_range("2025-01-01", periods=20, freq="10D"))
+    [(train, test, when)] = evaluation.rolling_splits(times, [pd.Timestamp("2025-05-01")])
+    assert list(times[test]) == [pd.Timestamp("2025-05-01")]
+    assert times[train].max() == pd.Timestamp("2025-04-01")  # its 30 days end on the test's day
+    assert when == pd.Timestamp("2025-05-01")
+
+
+def test_the_company_can_be_learnt(trained):
+    figures = trained.train.evaluation
+    best = figures["best"]
+    assert trained.train.churn.status == "promoted"
+    assert best["roc_auc"] > 0.62
+    assert best["brier"] < figures["candidates"]["base_rate"]["brier"]
+    assert best["log_loss"] < figures["candidates"]["base_rate"]["log_loss"]
+    assert set(figures["candidates"]) == {"logistic", "boosting", "base_rate", "nobody_churns"}
+    assert len(best["calibration_by_decile"]) == 10
+    assert figures["candidates"]["nobody_churns"]["brier"] == pytest.approx(best["base_rate"])
+    assert (
+        abs(
+            best["calibration_by_decile"][-1]["predicted"]
+            - best["calibration_by_decile"][-1]["observed"]
+        )
+        < 0.15
+    )
+
+
+def test_near_the_truth(trained):
+    """The oracle knows each customer's hazard; the model must reach most of what it reaches."""
+    from sklearn.metrics import roc_auc_score
+
+    told = trained.train.predictions.assign(day=lambda frame: frame["as_of"].dt.floor("D"))
+    truth = trained.truth.assign(day=trained.truth["at"].dt.floor("D").astype("datetime64[us]"))
+    truth = truth.sort_values("day")
+    near = pd.merge_asof(told.sort_values("day"), truth, on="day", by="customer_id").dropna(
+        subset=["probability_30d"]
+    )
+    oracle = roc_auc_score(near["label"], near["probability_30d"])
+    own = roc_auc_score(near["label"], near[trained.train.churn.kind])
+    print(f"oracle {oracle:.3f}, own {own:.3f}")
+    assert own > oracle - 0.08
+
+
+def test_training_again_changes_nothing(own):
+    before = (
+        own.settings.ops_db.read_bytes(),
+        sorted(path.name for path in own.settings.models_dir.rglob("*")),
+    )
+    again = ml.train(own.settings)
+    assert again.is_new is False
+    assert again.churn.version == own.train.churn.version
+    assert again.figures() == {**own.train.figures(), "is_new": False}
+    assert sorted(path.name for path in own.settings.models_dir.rglob("*")) == before[1]
+    con = connect(own.settings.ops_db)
+    assert con.execute(
+        "select count(*), count(distinct model_version) from ops.model_registry"
+    ).fetchone() == (2, 2)
+    con.close()
+
+
+def test_a_registry_that_was_lost_comes_back_the_same(own, rows):
+    """The version and the scores depend on data, code and seed alone."""
+    before = rows(
+        own.settings.warehouse_db, "select * from ml.customer_churn_scores order by customer_id"
+    )
+    own.settings.ops_db.unlink()
+    again = ml.train(own.settings)
+    assert again.is_new
+    assert again.churn.version == own.train.churn.version
+    ml.score(own.settings)
+    after = rows(
+        own.settings.warehouse_db, "select * from ml.customer_churn_scores order by customer_id"
+    )
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_other_data_is_another_version(own):
+    con = connect(own.settings.warehouse_db)
+    con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
+    con.close()
+    again = ml.train(own.settings)
+    assert again.is_new
+    assert again.churn.version != own.train.churn.version
+
+
+def test_a_changed_file_is_refused(own):
+    path = own.settings.models_dir / own.train.churn.file
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WarehouseError, match="SHA-256 differs"):
+        ml.score(own.settings)
+    path.unlink()
+    with pytest.raises(WarehouseError, match="is missing"):
+        ml.score(own.settings)
+
+
+def test_unknown_types_are_refused_even_with_the_right_checksum(own):
+    """Whoever can write the file and the row still can't make us run a type that is not on the list."""
+    import hashlib
+
+    import skops.io
+
+    path = own.settings.models_dir / own.train.churn.file
+    path.write_bytes(skops.io.dumps({"model": company.Company}))
+    con = connect(own.settings.ops_db)
+    con.execute(
+        "update ops.model_registry set sha256 = ?", [hashlib.sha256(path.read_bytes()).hexdigest()]
+    )
+    con.close()
+    with pytest.raises(WarehouseError, match="unknown types"):
+        ml.score(own.settings)
+
+
+@pytest.mark.parametrize("kind", [*models.CANDIDATES, models.BASELINE])
+def test_whatever_kind_is_chosen_can_be_stored_and_read(kind, tmp_path):
+    # a company whose best model is boosting must be scored like one whose best is logistic
+    table, label = _table(rows=400)
+    table = models.prepare_table(table)
+    fallback = kind == models.BASELINE
+    pipeline = (
+        models.fit_base_rate(table, label) if fallback else models.fit(kind, table, label, seed=1)
+    )
+    now = datetime(2025, 1, 1, tzinfo=UTC)
+    settings = Settings.for_test(tmp_path)
+    model = registry.Model(
+        "churn", f"churn-{kind}", kind, "promoted", "by hand", now.replace(tzinfo=None), None, None,
+        len(table), list(table.columns), {}, {}, 1, pipeline=pipeline,
+    )  # fmt: skip
+    stored = registry.register(settings, model, now=now)
+    again = registry.load(settings, stored).pipeline
+    assert np.array_equal(models.probability(again, table), models.probability(pipeline, table))
+
+
+def test_the_stored_pipeline_is_the_fitted_one(trained, con):
+    model = registry.load(trained.settings, trained.train.churn)
+    table = features(con, company.END)[model.features]
+    fresh = models.fit(model.kind, *_training_data(con), seed=training.SEED)
+    np.testing.assert_allclose(
+        models.probability(model.pipeline, table), models.probability(fresh, table), atol=1e-12
+    )
+
+
+def _training_data(con):
+    data = labels.population(con, training.training_cutoffs(con, company.END))
+    data = data[~data["is_end_set"]]
+    data = data.merge(features(con, sorted(data["as_of"].unique().tolist() and
+                                           [stamp.to_pydatetime() for stamp in data["as_of"].unique()])),
+                      on=["customer_id", "as_of"]).sort_values(["customer_id", "as_of"]).reset_index(drop=True)  # fmt: skip
+    return data[list(FEATURES)], data["churns"].astype(int)
+
+
+@pytest.mark.parametrize("kind", models.CANDIDATES)
+def test_contributions_and_one_constant_are_the_log_odds(kind):
+    table, label = _table()
+    prepared = models.prepare_table(table)
+    pipeline = models.fit(kind, prepared, label.astype(int), seed=1)
+    told = training.explanation(pipeline, prepared)
+    sample = prepared.iloc[100:160]
+    parts = reasons.anchored_terms(pipeline, sample, prepared.iloc[[0]]) - pd.Series(
+        told["centres"]
+    )
+    score = models.probability(pipeline, sample)
+    rest = np.log(score / (1 - score)) - parts.sum(axis=1)
+    assert rest.max() - rest.min() < 1e-6
+    assert parts["tickets"].corr(sample["tickets"]) > 0.9  # more tickets, more risk
+    assert parts["usage"].corr(np.log(sample["usage"])) < -0.5
+
+
+def test_a_table_from_elsewhere():
+    table, label = _table()
+    report = fit_evaluate(table, label, seed=4)
+    assert report.beats_baseline
+    assert report.best.roc_auc > 0.72
+    assert report.best.brier < report.metrics["base_rate"].brier
+    assert report.best.expected_calibration_error < 0.06
+    again = fit_evaluate(table, label, seed=4)
+    assert json.dumps(again.as_dict()) == json.dumps(report.as_dict())
+    text = fit_evaluate(table, label.map({True: "Yes", False: "No"}), seed=4)
+    assert text.best.roc_auc == report.best.roc_auc
+    scores = report.pipeline.predict_proba(models.prepare_table(table))[:, 1]
+    assert 0 < scores.min() < scores.max() < 1
+
+
+def test_shuffled_labels_are_worth_nothing():
+    table, label = _table()
+    shuffled = label.sample(frac=1, random_state=8).reset_index(drop=True)
+    report = fit_evaluate(table, shuffled, seed=4)
+    assert abs(report.best.roc_auc - 0.5) < 0.06
+    assert not report.beats_baseline
+
+
+def test_a_leaked_label_is_seen_as_too_good():
+    table, label = _table()
+    report = fit_evaluate(table.assign(leak=label.astype(float)), label, seed=4)
+    assert report.best.roc_auc > 0.99
+
+
+def test_a_label_must_have_two_values():
+    table, _ = _table(50)
+    with pytest.raises(ValueError, match="exactly two values"):
+        fit_evaluate(table, pd.Series([1] * 50), seed=1)
+
+
+def test_a_young_company_gets_its_base_rate_flagged(tmp_path, rows):
+    young = company.build(tmp_path, customers=30, days=70)
+    report = ml.train(young.settings)
+    assert (report.churn.kind, report.churn.status) == ("base_rate", "fallback")
+    assert "too young" in report.churn.reason
+    scored = ml.score(young.settings)
+    assert scored.is_fallback
+    table = rows(
+        young.settings.warehouse_db,
+        "select * from ml.customer_churn_scores where not is_end_already_set",
+    )
+    assert len(table) > 5
+    assert table["is_fallback"].all()
+    assert table["churn_probability"].nunique() == 1
+    assert 0 < table["churn_probability"].iloc[0] < 0.2
+    assert set(table["factor_1_name"]) == {"base_rate"}
+
+
+def test_a_company_without_any_customer(tmp_path, rows):
+    con = connect(company.build(tmp_path, customers=12, days=40).settings.warehouse_db)
+    for name in company.COLUMNS:
+        con.execute(f"delete from gold.{name}")
+    con.execute("delete from gold.fact_api_usage")
+    con.close()
+    settings = company.Settings.for_test(tmp_path, as_of=company.END)
+    assert ml.train(settings).churn.status == "fallback"
+    assert ml.score(settings).customers_scored == 0
+    assert len(rows(settings.warehouse_db, "select * from ml.customer_segments")) == 0
+
+
+def test_what_does_not_beat_the_baseline_is_not_promoted(own, monkeypatch):
+    """Labels without any relation to the customers: the model in use stays."""
+    honest = labels.population
+
+    def shuffled(con, as_of):
+        found = honest(con, as_of)
+        mixed = found["churns"].sample(frac=1, random_state=2).to_numpy()
+        return found.assign(churns=mixed)
+
+    monkeypatch.setattr(labels, "population", shuffled)
+    report = ml.train(own.settings)
+    assert report.is_new
+    assert report.churn.version == own.train.churn.version
+    con = connect(own.settings.ops_db)
+    status = con.execute("select status from ops.model_registry order by sequence").fetchall()
+    con.close()
+    assert status == [("promoted",), ("promoted",), ("rejected",)]
+
+
+def test_cutoffs_are_settled(con):
+    cutoffs = training.training_cutoffs(con, company.END)
+    assert max(cutoffs) + timedelta(days=31) <= company.END
+    tests = training.test_cutoffs(cutoffs)
+    assert {second - first for first, second in itertools.pairwise(tests)} == {timedelta(days=30)}
+
+
+def test_the_card_tells_the_figures(trained):
+    [path] = (trained.settings.models_dir / "docs" / "model-cards").glob("*.md")
+    text = path.read_text()
+    assert trained.train.churn.version in text
+    assert f"{trained.train.evaluation['best']['roc_auc']:.3f}" in text
+    assert "nobody_churns" in text
+    assert "## Limits" in text
+
+
+def test_versions_name_data_code_and_seed():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    version = registry.version_of("churn", frame, 1)
+    assert registry.version_of("churn", frame.copy(), 1) == version
+    assert registry.version_of("churn", frame, 2) != version
+    assert registry.version_of("churn", frame.assign(a=[1.0, 2.1]), 1) != version
+    assert (
+        replace(
+            registry.Model("n", "v", "k", "s", "r", None, None, None, 0, [], {}, {}, 0), seed=3
+        ).seed
+        == 3
+    )

@@ -1,0 +1,212 @@
+"""Scores and segments: rows as promised, the same on every repetition, kept through rebuilds."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import ml
+from ml import scoring
+from ml.segmentation import clusters, rules
+from tests.ml import company
+from warehouse.duck import connect
+from warehouse.settings import PROJECT_ROOT
+
+SCORES = "select * from ml.customer_churn_scores order by as_of_date, customer_id"
+SEGMENTS = "select * from ml.customer_segments order by as_of_date, customer_id"
+
+
+def test_every_paying_customer_has_one_score(trained, rows):
+    table = rows(trained.settings.warehouse_db, SCORES)
+    paying = rows(
+        trained.settings.warehouse_db,
+        "select customer_id from gold.fact_mrr_movements group by customer_id having sum(amount_minor) > 0",
+    )
+    assert sorted(table["customer_id"]) == sorted(paying["customer_id"])
+    assert "free" not in set(table["customer_id"])
+    assert table["is_latest"].all()
+    assert trained.score.customers_scored == len(table)
+
+
+@pytest.mark.parametrize(
+    ("probability", "band"),
+    [
+        (0.0, "Low"),
+        (0.199999, "Low"),
+        (0.2, "Medium"),
+        (0.5, "High"),
+        (0.799, "High"),
+        (0.8, "Critical"),
+        (1, "Critical"),
+    ],
+)
+def test_bands(probability, band):
+    assert scoring.risk_band(probability) == band
+
+
+def test_reasons_have_sign_and_order(trained, rows):
+    table = rows(trained.settings.warehouse_db, SCORES)
+    table = table[~table["is_end_already_set"]]
+    sizes = table[[f"factor_{n}_contribution" for n in (1, 2, 3)]].abs().to_numpy()
+    assert (sizes[:, 0] >= sizes[:, 1]).all()
+    assert (sizes[:, 1] >= sizes[:, 2]).all()
+    assert table["factor_1_contribution"].lt(0).any()
+    assert table["factor_1_contribution"].gt(0).any()
+    risky = table.nlargest(10, "churn_probability")
+    safe = table.nsmallest(10, "churn_probability")
+    assert risky["factor_1_contribution"].mean() > safe["factor_1_contribution"].mean()
+
+
+def test_money_at_risk_is_probability_times_mrr(trained, rows):
+    table = rows(trained.settings.warehouse_db, SCORES)
+    np.testing.assert_allclose(
+        table["mrr_at_risk_minor"].astype(float),
+        table["mrr_minor"].astype(float) * table["churn_probability"],
+        atol=1e-5,
+    )
+    both = table.set_index("customer_id").loc["two_currencies"]
+    assert (both["currency"], float(both["mrr_minor"]), float(both["mrr_reporting_minor"])) == (
+        "USD",
+        9900,
+        15900,
+    )
+
+
+def test_an_end_already_set_is_scored_one_apart(own, rows):
+    con = connect(own.settings.warehouse_db)
+    con.execute("""insert into gold.fact_subscription_events by name
+        select * replace ('later' as id, timestamp '2025-06-30' as occurred_at, 'cancel_requested' as event_type)
+        from gold.fact_subscription_events where customer_id = 'never_calls'""")
+    con.close()
+    ml.score(own.settings)
+    row = rows(own.settings.warehouse_db, SCORES).set_index("customer_id").loc["never_calls"]
+    assert row["is_end_already_set"]
+    assert row["churn_probability"] == 1
+    assert row["risk_band"] == "Critical"
+    assert row["factor_1_name"] == "end_already_set"
+    assert row["mrr_at_risk_minor"] == row["mrr_minor"]
+    assert row["recommended_action"].startswith("Win-back")
+
+
+def test_scoring_again_changes_nothing(own, rows):
+    before = rows(own.settings.warehouse_db, SCORES), rows(own.settings.warehouse_db, SEGMENTS)
+    ml.score(own.settings)
+    pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before[0])
+    pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SEGMENTS), before[1])
+
+
+def test_history_survives_the_warehouse_file(own, rows):
+    ml.score(own.settings, date(2025, 6, 1))
+    before = rows(own.settings.warehouse_db, SCORES)
+    assert sorted(set(before["as_of_date"].dt.date)) == [date(2025, 6, 1), date(2025, 7, 1)]
+    assert set(before[before["is_latest"]]["as_of_date"].dt.date) == {date(2025, 7, 1)}
+    con = connect(own.settings.warehouse_db)
+    con.execute("drop schema ml cascade")
+    con.close()
+    ml.score(own.settings)
+    pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before)
+
+
+def test_of_a_day_the_newest_model_counts(own, rows):
+    con = connect(own.settings.warehouse_db)
+    con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
+    con.close()
+    newer = ml.train(own.settings).churn
+    ml.score(own.settings)
+    table = rows(own.settings.warehouse_db, SCORES)
+    assert set(table["model_version"]) == {newer.version}
+    assert not table.duplicated(["customer_id", "as_of_date"]).any()
+    kept = rows(own.settings.ops_db, "select distinct model_version from ops.score_history")
+    assert set(kept["model_version"]) == {newer.version, own.train.churn.version}
+
+
+def test_the_contracts_of_gold_are_what_python_writes(trained, rows):
+    for name in ("customer_churn_scores", "customer_segments"):
+        path = PROJECT_ROOT / "dbt_project/models/gold/ml" / f"{name}.yml"
+        [model] = yaml.safe_load(path.read_text())["models"]
+        promised = {
+            column["name"]: column["data_type"].replace(" ", "") for column in model["columns"]
+        }
+        written = rows(trained.settings.warehouse_db, f"describe ml.{name}")
+        found = dict(zip(written["column_name"], written["column_type"].str.lower(), strict=True))
+        assert found == promised
+
+
+def test_every_customer_has_both_segments(trained, rows):
+    table = rows(trained.settings.warehouse_db, SEGMENTS)
+    assert len(table) == 260
+    assert set(table["cluster_segment"]) == set(clusters.CLUSTER_SEGMENTS)
+    assert set(table["rule_segment"]) <= set(rules.RULE_SEGMENTS)
+    means = table.groupby("cluster_segment")[["days_silent", "active_days_30d"]].mean()
+    assert means["days_silent"].idxmax() == "Hibernating"
+    assert means["active_days_30d"].idxmax() == "Champions"
+
+
+@pytest.mark.parametrize(
+    ("calls", "features", "silent", "age", "paid", "value", "segment"),
+    [
+        (0, 0, 31, 200, False, 1, "Dormant"),
+        (60, 11, 31, 200, True, 1, "Dormant"),  # first match
+        (0, 0, 30, 200, True, 1, "Other"),
+        (0, 0, 99, 200, False, 0, "Other"),  # never paid anything
+        (51, 11, 0, 10, True, 0, "Power User"),
+        (51, 10, 0, 200, True, 1, "Other"),
+        (50, 11, 0, 200, True, 1, "Regular"),
+        (5, 1, 0, 91, True, 1, "Regular"),
+        (5, 1, 0, 90, True, 1, "Other"),
+        (4, 1, 0, 89, False, 0, "Explorer"),
+        (1, 1, 0, 10, False, 0, "Explorer"),
+        (4, 1, 0, 90, False, 0, "Other"),
+        (4, 1, 0, 10, True, 1, "Other"),
+    ],
+)
+def test_rule_segments(calls, features, silent, age, paid, value, segment):
+    row = pd.DataFrame(
+        [{"active_calls_7d": calls, "features_used_30d": features, "days_silent": silent, "days_since_signup": age,
+          "is_paid": paid, "lifetime_value": value}]
+    )  # fmt: skip
+    assert list(rules.rule_segment(row)) == [segment]
+
+
+def test_names_follow_the_centroids_not_the_numbers():
+    engaged = [-2, 1.5, 0.6, -0.4, -0.2]
+    centroids = pd.DataFrame(
+        {
+            "days_silent": [2.0, -1, -1, -0.5, 0],
+            "calls_30d": engaged,
+            "active_days_30d": engaged,
+            "feature_adoption_30d": engaged,
+            "mrr_reporting": engaged,
+            "calls_trend_30d": [0, 0.2, 0.1, -1, 0.9],
+            "days_since_signup": [0, 0.5, 1, 0, -1.0],
+        }
+    )
+    told = ["Hibernating", "Champions", "Loyal Customers", "At Risk", "Potential Loyalists"]
+    assert clusters.names(centroids) == told
+    turned = centroids.iloc[[3, 1, 4, 0, 2]].reset_index(drop=True)
+    assert clusters.names(turned) == [told[place] for place in (3, 1, 4, 0, 2)]
+
+
+def test_names_are_stable_across_seeds(trained, con):
+    from ml.features import features
+
+    table = clusters.inputs(features(con, company.END))
+    told = []
+    for seed in (1, 2, 3):
+        pipeline, named = clusters.fit(table, seed=seed)
+        told.append(clusters.assign(pipeline, named, table))
+    agreement = [(told[0] == other).mean() for other in told[1:]]
+    assert min(agreement) > 0.95
+
+
+def test_too_few_customers_are_unclassified(tmp_path, rows):
+    tiny = company.build(tmp_path, customers=10, days=60)
+    ml.train(tiny.settings)
+    ml.score(tiny.settings)
+    table = rows(tiny.settings.warehouse_db, SEGMENTS)
+    assert set(table["cluster_segment"]) == {"Unclassified"}
+    assert set(table["rule_segment"]) <= set(rules.RULE_SEGMENTS)

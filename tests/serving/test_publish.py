@@ -1,0 +1,426 @@
+"""Publishing: whole versions only, nothing twice, nobody named in the analyst's edition."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import multiprocessing
+import signal
+import stat
+import threading
+
+import duckdb
+import pytest
+
+from serving.publish import current_version, publish, rollback, versions
+from serving.sql import query
+from tests.quality.company import NOW, build_gold, settings_of
+from warehouse import duck, ledger
+from warehouse.errors import GateOutdated, GateRefused, WarehouseError
+
+RESULT = (
+    "gold.dim_customers",
+    "gold.dim_customers",
+    "id",
+    "id is never null",
+    "completeness",
+    "error",
+    True,
+    "0 of 3 rows",
+    "",
+)
+WARNED = (
+    "gold.kpi_daily",
+    "gold.kpi_daily",
+    "",
+    "is fresh",
+    "timeliness",
+    "warning",
+    False,
+    "9",
+    "acc_ada is late",
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return settings_of(tmp_path / "home")
+
+
+def pass_gates(settings, *gates):
+    for gate in gates or ("raw", "gold", "scores"):
+        ledger.record_check(
+            settings,
+            run_id=f"run_{gate}",
+            gate=gate,
+            passed=True,
+            checked_at=NOW,
+            results=[RESULT, WARNED],
+        )
+
+
+def published(settings, *changes):
+    build_gold(settings, *changes)
+    pass_gates(settings)
+    return publish(settings)
+
+
+def test_both_editions_hold_gold_and_ops(settings):
+    version = published(settings)
+    assert version.is_new
+    for edition in ("restricted", "analyst"):
+        tables = {row[0] for row in query(settings, "show tables from gold", edition=edition).rows}
+        assert {
+            "dim_customers",
+            "fact_revenue",
+            "kpi_daily",
+            "data_quality_scores",
+            "alert_log",
+        } <= tables
+        assert query(
+            settings, "select count(*) from gold.fact_api_usage", edition=edition
+        ).rows == [(300,)]
+        assert query(settings, "select count(*) from ops.check_results", edition=edition).rows == [
+            (6,)
+        ]
+    # descriptions of columns travel along
+    comment = "select comment from duckdb_columns() where table_name = 'dim_customers' and column_name = 'mrr'"
+    assert query(settings, comment, edition="analyst").rows == [("Monthly recurring revenue now",)]
+
+
+def test_clients_since_duckdb_1_4_can_open_it(settings):
+    version = published(settings)
+    with duckdb.connect(":memory:") as con:
+        con.execute(f"attach '{version.path / 'analyst.duckdb'}' as edition (read_only)")
+        (tags,) = con.execute(
+            "select tags from duckdb_databases() where database_name = 'edition'"
+        ).fetchone()
+    assert tags["storage_version"].startswith("v1.4.0")
+
+
+def test_same_content_makes_no_new_version(settings):
+    first = published(settings)
+    again = published(settings)
+    assert (again.name, again.is_new) == (first.name, False)
+    assert versions(settings) == [first.name]
+
+
+def test_row_order_is_no_content_but_one_changed_value_is(settings):
+    first = published(settings)
+    shuffled = published(
+        settings,
+        "create or replace table gold.fact_revenue as select * from gold.fact_revenue order by amount desc",
+    )
+    assert not shuffled.is_new
+    changed = published(
+        settings, "update gold.fact_revenue set amount = 100.01 where stripe_invoice_id = 'in_1'"
+    )
+    assert changed.is_new
+    assert changed.name > first.name
+    rows = query(
+        settings, "select amount from gold.fact_revenue where stripe_invoice_id = 'in_1'"
+    ).rows
+    assert str(rows[0][0]) == "100.010"
+
+
+def test_last_bits_of_a_double_are_no_content(settings):
+    first = published(settings)
+    noise = "update gold.fact_customer_health set health_score = health_score * (1 + 1e-15)"
+    assert published(settings, noise).name == first.name
+    assert published(settings, "update gold.fact_customer_health set health_score = 80.001").is_new
+
+
+def test_three_versions_are_kept_and_rollback_goes_back(settings):
+    names = [
+        published(settings, f"update gold.dim_customers set mrr = {n} where mrr > 0").name
+        for n in (1, 2, 3, 4)
+    ]
+    assert versions(settings) == names[1:]
+    assert current_version(settings).name == names[3]
+    assert rollback(settings).name == names[2]
+    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(3,)]
+    assert rollback(settings).name == names[1]
+    with pytest.raises(WarehouseError, match="no earlier version"):
+        rollback(settings)
+    # the next publish goes forward again, under a new name
+    forward = publish(settings)
+    assert forward.is_new
+    assert forward.name > names[3]
+
+
+def test_rights_are_owner_only_and_no_stray_file_is_left(settings):
+    version = published(settings)
+    for path in (settings.published_dir, *settings.published_dir.rglob("*")):
+        if not path.is_symlink():
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o640)
+    names = {path.name for path in version.path.iterdir()}
+    assert names == {"analyst.duckdb", "docs", "manifest.json", "restricted.duckdb"}
+    assert {path.name for path in settings.published_dir.iterdir()} == {"current", version.name}
+
+
+# --- gates -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_published_without_gates(settings):
+    build_gold(settings)
+    with pytest.raises(GateRefused, match="gate 'raw' refused: has never run"):
+        publish(settings)
+    assert current_version(settings) is None
+
+
+def test_a_build_after_the_gates_makes_their_word_worthless(settings):
+    first = published(settings)
+    build_gold(settings, "update gold.dim_customers set mrr = 7")
+    with pytest.raises(GateOutdated, match="was built after this gate's last run"):
+        publish(settings)
+    assert current_version(settings).name == first.name
+
+
+def test_scores_built_after_gold_passed_keep_golds_word(settings):
+    build_gold(settings)
+    pass_gates(settings, "raw", "gold")
+    ledger.record_build(settings, "ml", NOW)
+    pass_gates(settings, "scores")
+    assert publish(settings).is_new
+
+
+def test_failed_gate_blocks_and_is_named(settings):
+    build_gold(settings)
+    pass_gates(settings)
+    bad = (
+        "gold.fact_revenue",
+        "gold.fact_revenue",
+        "amount",
+        "amount is never null",
+        "completeness",
+        "error",
+        False,
+        "1",
+        "1 rows break it",
+    )
+    ledger.record_check(
+        settings, run_id="r2", gate="gold", passed=False, checked_at=NOW, results=[bad]
+    )
+    with pytest.raises(GateRefused, match=r"gold\.fact_revenue\.amount: amount is never null"):
+        publish(settings)
+
+
+# --- the analyst's edition ---------------------------------------------------------------------------------------------
+
+
+def test_pseudonyms_are_hmac_sha256_and_the_same_in_every_table(settings):
+    published(settings)
+    expected = hmac.new(settings.pseudonym_key.encode(), b"acc_ada", hashlib.sha256).hexdigest()[
+        :32
+    ]
+    for table in ("dim_customers", "fact_api_usage", "fact_revenue", "customer_churn_scores"):
+        rows = query(
+            settings, f"select distinct customer_id from gold.{table}", edition="analyst"
+        ).rows
+        assert (expected,) in rows
+    joined = query(
+        settings,
+        "select count(*) from gold.fact_revenue as r join gold.dim_customers as c using (customer_id)",
+        edition="analyst",
+    )
+    assert joined.rows == [(3,)]
+
+
+def test_long_and_multibyte_keys_and_values_are_hmac_too(settings):
+    key = "schlüssel" * 20
+    settings = settings.over(pseudonym_key=key)
+    published(settings, "update gold.dim_plans set price_id = 'größe😀'")
+    expected = hmac.new(key.encode(), "größe😀".encode(), hashlib.sha256).hexdigest()[:32]
+    assert query(settings, "select price_id from gold.dim_plans", edition="analyst").rows == [
+        (expected,)
+    ]
+
+
+def test_no_person_is_in_the_analysts_file(settings):
+    version = published(settings)
+    sql = "select column_name from duckdb_columns() where schema_name = 'gold'"
+    columns = {row[0] for row in query(settings, sql, edition="analyst").rows}
+    assert not columns & {"email", "company_name", "message"}
+    content = (version.path / "analyst.duckdb").read_bytes()
+    for canary in (b"ada@example.com", b"Ada Quantum", b"acc_ada", settings.pseudonym_key.encode()):
+        assert canary not in content
+    assert b"ada@example.com" in (version.path / "restricted.duckdb").read_bytes()
+
+
+def test_null_ids_stay_null_and_the_unknown_member_keeps_its_name(settings):
+    published(settings, "update gold.fact_api_usage set customer_id = 'unknown' where response_code = 500",
+              "update gold.fact_revenue set subscription_id = null where currency = 'EUR'")  # fmt: skip
+    unknown = query(
+        settings,
+        "select count(*) from gold.fact_api_usage where customer_id = 'unknown'",
+        edition="analyst",
+    )
+    assert unknown.rows == [(6,)]
+    assert query(
+        settings,
+        "select count(*) from gold.fact_revenue where subscription_id is null",
+        edition="analyst",
+    ).rows == [(1,)]
+
+
+def test_unclassified_text_is_refused_with_its_name(settings):
+    build_gold(settings, "alter table gold.kpi_daily add column reviewer_name varchar")
+    pass_gates(settings)
+    with pytest.raises(WarehouseError, match=r"gold\.kpi_daily\.reviewer_name") as refused:
+        publish(settings)
+    assert "serving/pii.yml" in refused.value.hint
+    assert current_version(settings) is None
+    assert list(settings.published_dir.iterdir()) == []
+
+
+def test_value_that_names_a_customer_in_a_harmless_column_is_refused(settings):
+    first = published(settings)
+    for smuggled in ("write to eve@example.org", "acc_ada", "Bob Robotics"):
+        build_gold(settings, f"update gold.fact_experiment_exposures set variant = '{smuggled}'")
+        pass_gates(settings)
+        with pytest.raises(
+            WarehouseError, match=r"analyst: gold\.fact_experiment_exposures\.variant holds"
+        ):
+            publish(settings)
+    assert current_version(settings).name == first.name
+
+
+def test_small_groups_are_left_out(settings):
+    published(settings)
+    sql = "select industry from gold.kpi_customers_by_industry order by 1"
+    assert query(settings, sql).rows == [("fintech",), ("robotics",)]
+    assert query(settings, sql, edition="analyst").rows == [("fintech",)]
+
+
+def test_no_key_no_edition(settings):
+    build_gold(settings)
+    pass_gates(settings)
+    with pytest.raises(WarehouseError, match="PSEUDONYM_KEY is not set"):
+        publish(settings.over(pseudonym_key=None))
+
+
+def test_new_key_gives_a_new_version(settings):
+    first = published(settings)
+    other = publish(settings.over(pseudonym_key="another-key-0123456789abcdef0123456789"))
+    assert other.is_new
+    assert other.content_hash != first.content_hash
+
+
+def test_quality_scores_are_weighed_by_severity(settings):
+    build_gold(settings)
+    pass_gates(settings)
+    more = (*RESULT[:3], "is also valid", "validity", "error", True, "", "")
+    ledger.record_check(
+        settings, run_id="r9", gate="gold", passed=True, checked_at=NOW,
+        results=[RESULT, more, (*more[:3], "is round", "validity", "warning", False, "", ""), WARNED],
+    )  # fmt: skip
+    publish(settings)
+    rows = query(
+        settings,
+        "select table_name, completeness, validity, timeliness, overall_score, check_count, failed_count "
+        "from gold.data_quality_scores where gate = 'gold' order by table_name",
+    ).rows
+    # validity: an error weighs 3, a warning 1, so 3 of 4; only the day's last run of a gate counts
+    assert rows == [
+        ("gold.dim_customers", 1.0, 0.75, None, 0.875, 3, 1),
+        ("gold.kpi_daily", None, None, 0.0, 0.0, 1, 1),
+    ]
+    columns = query(settings, "select * from ops.check_results limit 0", edition="analyst").columns
+    assert "detail" not in columns
+
+
+# --- crashes and readers -----------------------------------------------------------------------------------------------
+
+
+def _publish_and_die(settings):
+    publish(settings)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "publish.restricted_written",
+        "publish.analyst_written",
+        "publish.sealed",
+        "publish.renamed",
+        "publish.switched",
+    ],
+)
+def test_killed_at_any_step_readers_see_a_whole_version(settings, point):
+    first = published(settings)
+    build_gold(settings, "update gold.dim_customers set mrr = 7 where mrr > 0")
+    pass_gates(settings)
+    child = multiprocessing.get_context("fork").Process(
+        target=_publish_and_die, args=(settings.over(failpoint=point),)
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    mrr = query(settings, "select max(mrr) from gold.dim_customers").rows
+    assert mrr == [(7,)] if point == "publish.switched" else mrr == [(150,)]
+    # and the next publish puts it right, with nothing left over
+    final = publish(settings)
+    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
+    assert final.name > first.name
+    assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
+
+
+def test_readers_meanwhile_see_whole_versions_only(settings):
+    def numbered(n):
+        return (f"update gold.dim_customers set mrr = {n}", f"update gold.kpi_daily set mrr = {n}")
+
+    published(settings, *numbered(1))
+    seen, faults, done = set(), [], threading.Event()
+
+    def read():
+        sql = "select (select max(mrr) from gold.dim_customers), (select max(mrr) from gold.kpi_daily), (select count(*) from gold.fact_api_usage)"
+        while not done.is_set():
+            try:
+                one, two, rows = query(settings, sql).rows[0]
+            except Exception as error:  # noqa: BLE001 - a reader must never fail
+                faults.append(repr(error))
+                return
+            seen.add(one)
+            if one != two or rows != 300:
+                faults.append((one, two, rows))
+            done.wait(0.02)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in (2, 3, 4, 5):
+        published(settings, *numbered(n))
+    done.set()
+    reader.join()
+    assert faults == []
+    assert len(seen) > 1
+    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(5,)]
+
+
+def test_open_reader_keeps_its_version(settings):
+    version = published(settings)
+    held = duck.connect(version.path / "restricted.duckdb", read_only=True)
+    try:
+        for n in (1, 2, 3, 4):
+            published(settings, f"update gold.dim_customers set mrr = {n} where mrr > 0")
+        assert not version.path.exists()
+        assert held.execute("select max(mrr) from gold.dim_customers").fetchone()[0] == 150
+    finally:
+        held.close()
+
+
+def test_manifest_says_what_is_in_it(settings):
+    version = published(settings)
+    said = json.loads((version.path / "manifest.json").read_text())
+    assert said["version"] == version.name
+    assert said["tables"]["fact_api_usage"] == 300
+    assert said["storage_version"] == "v1.4.0"
+
+
+def test_damaged_manifest_is_replaced_by_the_next_publish(settings):
+    first = published(settings)
+    (first.path / "manifest.json").write_text("{")
+    assert current_version(settings).name == first.name
+    second = publish(settings)
+    assert second.is_new
+    assert json.loads((second.path / "manifest.json").read_text())["version"] == second.name

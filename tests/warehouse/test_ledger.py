@@ -1,0 +1,94 @@
+"""The ledger knows whether the gates' word still holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.quality.company import NOW, settings_of
+from warehouse import duck, ledger
+
+GATES = ("raw", "gold", "scores")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return settings_of(tmp_path)
+
+
+def passed(settings, gate, *, success=True):
+    row = (
+        "s",
+        "gold.t",
+        "c",
+        "c is never null",
+        "completeness",
+        "error",
+        success,
+        "",
+        "2 rows break it",
+    )
+    ledger.record_check(
+        settings,
+        run_id=f"{gate}{success}",
+        gate=gate,
+        passed=success,
+        checked_at=NOW,
+        results=[row],
+    )
+
+
+def test_nothing_holds_before_the_first_run(settings):
+    assert ledger.builds(settings) == []
+    assert ledger.latest_checks(settings) == {}
+    assert ledger.last_training(settings) is None
+    assert set(ledger.standing(settings, GATES)) == set(GATES)
+
+
+def test_order_of_the_road_holds(settings):
+    passed(settings, "raw")
+    for layer in ("silver", "gold"):
+        ledger.record_build(settings, layer, NOW)
+    passed(settings, "gold")
+    ledger.record_build(settings, "ml", NOW)
+    passed(settings, "scores")
+    assert ledger.standing(settings, GATES) == {}
+    assert [build.layer for build in ledger.builds(settings)] == ["silver", "gold", "ml"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "stale"),
+    [("silver", {"gold", "scores"}), ("gold", {"gold", "scores"}), ("ml", {"scores"})],
+)
+def test_a_later_build_takes_the_word_away(settings, layer, stale):
+    ledger.record_build(settings, "gold", NOW)
+    for gate in GATES:
+        passed(settings, gate)
+    ledger.record_build(settings, layer, NOW)
+    reasons = ledger.standing(settings, GATES)
+    assert set(reasons) == stale
+    assert all(f"layer {layer} was built after" in reason for reason in reasons.values())
+
+
+def test_failed_run_is_told_by_its_check_and_a_later_pass_clears_it(settings):
+    ledger.record_build(settings, "gold", NOW)
+    passed(settings, "gold", success=False)
+    assert ledger.standing(settings, ["gold"]) == {
+        "gold": "gold.t.c: c is never null: 2 rows break it"
+    }
+    passed(settings, "gold")
+    assert ledger.standing(settings, ["gold"]) == {}
+
+
+def test_checks_without_any_build_clear_nothing(settings):
+    passed(settings, "gold")
+    assert ledger.standing(settings, ["gold"]) == {"gold": "no build is on record"}
+
+
+def test_last_training_reads_the_registry(settings):
+    con = duck.connect(settings.ops_db)
+    con.execute("create table model_registry (trained_as_of timestamp)")
+    con.execute("insert into model_registry values ('2025-02-01'), ('2025-02-08')")
+    con.close()
+    assert ledger.last_training(settings) == datetime(2025, 2, 8, tzinfo=UTC)

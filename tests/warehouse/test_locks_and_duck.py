@@ -1,0 +1,128 @@
+"""Locks between processes, and the one door to DuckDB."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+
+from warehouse import duck, locks
+from warehouse.errors import LockTimeout, WarehouseError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from warehouse.locks import hold
+with hold(Path(sys.argv[1]), what="the other one"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of `x.duckdb`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "x.duckdb")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_waiter_says_what_it_waits_for_and_gives_up_in_time(tmp_path, holder):
+    said = []
+    with (
+        pytest.raises(LockTimeout) as refused,
+        locks.hold(tmp_path / "x.duckdb", what="me", timeout=0.3, say=said.append),
+    ):
+        pass
+    assert "the other one" in refused.value.message
+    assert said == [f"waiting for x.duckdb, in use by the other one (pid {holder.pid})"]
+
+
+def test_a_lock_vanishes_with_its_process(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    started = time.monotonic()
+    with locks.hold(tmp_path / "x.duckdb", what="me", timeout=5):
+        assert time.monotonic() - started < 2
+
+
+def test_a_child_that_inherits_a_lock_keeps_it_where_its_parent_is_killed(tmp_path):
+    program = (
+        "import subprocess, sys, time; from pathlib import Path; from warehouse.locks import hold\n"
+        "with hold(Path(sys.argv[1]), what='a build') as lock:\n"
+        "    print(subprocess.Popen(['sleep', '60'], stdout=-3, pass_fds=[lock]).pid, flush=True)\n"
+        "    time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "x.duckdb")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    try:
+        with (
+            pytest.raises(LockTimeout, match="a build"),
+            locks.hold(tmp_path / "x.duckdb", what="me", timeout=0.2),
+        ):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+    with locks.hold(tmp_path / "x.duckdb", what="me", timeout=5):
+        pass
+
+
+def test_new_files_open_in_older_clients_and_are_private(tmp_path):
+    path = tmp_path / "new.duckdb"
+    con = duck.connect(path)
+    tags = con.execute(
+        "select tags['storage_version'] from duckdb_databases() where database_name = 'new'"
+    ).fetchone()[0]
+    zone = con.execute("select current_setting('TimeZone')").fetchone()[0]
+    con.close()
+    assert tags.startswith("v1.4.0")
+    assert zone == "UTC"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_downloaded(tmp_path):
+    con = duck.connect(tmp_path / "new.duckdb")
+    for setting in ("autoinstall_known_extensions", "autoload_known_extensions"):
+        assert con.execute("select current_setting(?)", [setting]).fetchone()[0] is False
+    con.close()
+
+
+def test_a_damaged_file_is_an_error_with_a_hint(tmp_path):
+    path = tmp_path / "bad.duckdb"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(WarehouseError) as refused:
+        duck.connect(path)
+    assert "bad.duckdb" in refused.value.message
+    assert "runbook" in refused.value.hint
+
+
+def test_a_missing_file_is_not_made_by_a_reader(tmp_path):
+    with pytest.raises(WarehouseError, match="does not exist"):
+        duck.connect(tmp_path / "none.duckdb", read_only=True)
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_file_open_elsewhere_is_said_so(tmp_path):
+    path = tmp_path / "busy.duckdb"
+    duckdb.connect(str(path)).close()
+    script = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseError, match="can't open"):
+            duck.connect(path)
+        other.kill()

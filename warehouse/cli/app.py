@@ -1,0 +1,56 @@
+"""The root of the command line: its app, its consoles, its global options."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+
+from warehouse.settings import Settings, load_settings
+
+OUR_PACKAGES = {"warehouse", "ingestion", "ml", "quality", "serving", "sandbox"}
+
+console = Console()
+stderr = Console(stderr=True)
+
+app = typer.Typer(
+    name="warehouse",
+    help="The analytics warehouse that an API company opens every morning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show logs and tracebacks."),
+) -> None:
+    context.obj = {"verbose": verbose}
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    if not verbose:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_ours_or_an_error)
+
+
+def _ours_or_an_error(record: logging.LogRecord) -> bool:
+    """The libraries' own chatter is for --verbose; ours, such as a lock waited for, is for everybody."""
+    return record.name.split(".")[0] in OUR_PACKAGES or record.levelno >= logging.ERROR
+
+
+def settings_for(*, prepare: bool = False) -> Settings:
+    """Settings for a command; `prepare` also makes the data folder ready (for commands that write)."""
+    from warehouse import home
+
+    settings = load_settings()
+    if prepare:
+        return home.prepare(settings)
+    home.check_mode(settings)
+    return settings

@@ -1,0 +1,144 @@
+"""`warehouse build`, `check`, `train`, `score`, `publish`, `reset`: one stage at a time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.markup import escape
+
+from warehouse import stages
+from warehouse.cli.app import app, console, settings_for
+from warehouse.errors import CallError, GateRefused
+
+GATES = ("raw", "gold", "scores")
+
+
+def _with_status(
+    title: str, run: Callable[[Callable[[str], None]], dict[str, Any]]
+) -> dict[str, Any]:
+    with console.status(title) as status:
+        return run(lambda line: status.update(f"{title}: {line}"[: console.width - 4]))
+
+
+@app.command()
+def build(
+    layer: list[str] = typer.Option(
+        None, "--layer", help="bronze, silver, gold or ml; all of them otherwise."
+    ),
+    full_refresh: bool = typer.Option(
+        False, "--full-refresh", help="Rebuild incremental models from all that landed."
+    ),
+) -> None:
+    """Build the warehouse's layers with dbt, tests included."""
+    settings = settings_for(prepare=True)
+    layers = layer or ["silver", "gold", *(["ml"] if _has_scores(settings) else [])]
+    for name in layers:
+        figures = _with_status(
+            f"building {name}",
+            lambda say, name=name: stages.build(settings, name, say, full_refresh=full_refresh),
+        )
+        console.print(
+            f"{name}: {figures['models']} models built, {figures['tests']} tests passed",
+            highlight=False,
+        )
+
+
+def _has_scores(settings) -> bool:
+    from warehouse import duck
+
+    if not settings.warehouse_db.exists():
+        return False
+    con = duck.connect(settings.warehouse_db, read_only=True)
+    try:
+        found = con.execute(
+            "select count(*) from information_schema.tables where table_schema = 'ml'"
+        ).fetchone()
+    finally:
+        con.close()
+    return bool(found and found[0])
+
+
+@app.command()
+def check(
+    gate: str = typer.Argument(None, help="raw, gold or scores; all of them otherwise."),
+    as_json: bool = typer.Option(False, "--json", help="For machines."),
+) -> None:
+    """Evaluate the quality gates and show what failed."""
+    from quality.gates import check as check_gates
+
+    if gate is not None and gate not in GATES:
+        raise CallError(f"no gate '{gate}'", f"gates are: {', '.join(GATES)}")
+    settings = settings_for(prepare=True)
+    with console.status("evaluating expectations"):
+        report = check_gates([gate] if gate else list(GATES), settings)
+    failed = [result for result in report.results if not result.success]
+    if as_json:
+        typer.echo(json.dumps([result.__dict__ for result in report.results], default=str))
+    else:
+        for result in failed:
+            console.print(
+                f"[red]✗[/] {result.table}: {escape(f'{result.expectation}: {result.detail}')}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        console.print(f"{len(report.results)} checks, {len(failed)} failed", highlight=False)
+    errors = [result for result in failed if result.severity == "error"]
+    raise typer.Exit(GateRefused.exit_code if errors else 0)
+
+
+@app.command()
+def train() -> None:
+    """Train the churn model now; it is promoted only if it is better."""
+    settings = settings_for(prepare=True)
+    _print(_with_status("training", lambda say: stages.train(settings, say, force=True)))
+
+
+@app.command()
+def score() -> None:
+    """Score churn and segments as of now."""
+    settings = settings_for(prepare=True)
+    _print(_with_status("scoring", lambda say: stages.score(settings, say)))
+
+
+@app.command()
+def publish(
+    rollback: bool = typer.Option(False, "--rollback", help="Go back to the version before."),
+) -> None:
+    """Publish what passed the gates, or go back one version."""
+    from serving.publish import rollback as roll_back
+
+    settings = settings_for(prepare=True)
+    if rollback:
+        console.print(f"current version is now {roll_back(settings).name}", highlight=False)
+        return
+    figures = _with_status("publishing", lambda say: stages.publish(settings, say))
+    console.print(
+        f"{figures['version']} {'published' if figures['new'] else 'is already current'}",
+        highlight=False,
+    )
+
+
+@app.command()
+def reset(yes: bool = typer.Option(False, "--yes", help="Don't ask.")) -> None:
+    """Delete the data folder, with everything in it."""
+    settings = settings_for()
+    if not settings.home.exists():
+        console.print(f"{settings.home} does not exist; nothing to do", highlight=False)
+        return
+    if not (settings.home / "mode").exists():
+        raise CallError(f"{settings.home} is not a warehouse's data folder", "check WAREHOUSE_HOME")
+    if not yes:
+        typer.confirm(
+            f"Delete {settings.home} with all landed data and published versions?", abort=True
+        )
+    shutil.rmtree(settings.home)
+    console.print(f"deleted {settings.home}", highlight=False)
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, value in figures.items():
+        console.print(f"{name}: {value}", highlight=False)

@@ -1,0 +1,65 @@
+"""The one door to DuckDB: every file is opened here, with the same settings.
+
+Instants are UTC, nothing is ever downloaded, new files are written so that clients since 1.4 can
+open them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from warehouse.errors import WarehouseError
+
+STORAGE_VERSION = "v1.4.0"
+
+
+def connect(
+    path: Path | str,
+    *,
+    read_only: bool = False,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file (or ":memory:").
+
+    Args:
+        path: The file; made if missing, readable by its owner only.
+        read_only: Open without the right to write.
+        memory_limit: Such as "4GB"; DuckDB's default otherwise.
+        threads: Number of threads; DuckDB's default otherwise.
+
+    Raises:
+        WarehouseError: The file is missing, damaged, or open in another process.
+    """
+    is_new = str(path) != ":memory:" and not Path(path).exists()
+    if is_new and read_only:
+        raise WarehouseError(f"{path} does not exist", "run `warehouse run` first")
+    if is_new:
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config: dict[str, str | bool | int] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "storage_compatibility_version": STORAGE_VERSION,
+    }
+    if memory_limit:
+        config["memory_limit"] = memory_limit
+    if threads:
+        config["threads"] = threads
+    try:
+        con = duckdb.connect(str(path), read_only=read_only, config=config)
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"can't open {path}: {str(error).splitlines()[0]}", _hint(str(error))
+        ) from error
+    if is_new:
+        Path(path).chmod(0o600)
+    con.execute("set timezone = 'UTC'")
+    return con
+
+
+def _hint(error: str) -> str:
+    if "lock" in error:
+        return "another process has it open; wait for it, or close it"
+    return "the file is damaged or not a DuckDB file; restore it (docs/runbook.md)"

@@ -1,0 +1,286 @@
+"""The ledger in `ops.duckdb`: what was built, what the gates said, what was published.
+
+Publishing asks it one question: do the newest results of every gate belong to the warehouse as it
+stands now?
+A build that is newer than a gate's run makes that run worthless.
+
+Reads and writes: `ops.duckdb`, tables builds, check_runs, check_results, publishes.
+Run: used by `warehouse.transform` (record_build), `quality.gates` and `serving.publish`; nobody
+calls it by hand.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+
+from warehouse import duck, locks
+from warehouse.settings import Settings
+
+# The layers that the ML step adds after gold's own gate has run: they don't make the gold gate's
+# results stale.
+AFTER_GOLD = frozenset({"ml", "after_ml", "scores"})
+
+# In schema main, so that `ops.builds` reads well: a schema `ops` in a file of that name would be
+# ambiguous to DuckDB.
+_TABLES = """
+create sequence if not exists ordinal;
+create table if not exists builds (
+    build_id varchar, ordinal bigint, layer varchar, is_full_refresh boolean, finished_at timestamp,
+    ran_at timestamp
+);
+create table if not exists check_runs (
+    run_id varchar, ordinal bigint, gate varchar, passed boolean, check_count bigint, failed_count
+    bigint,
+    scope varchar, checked_at timestamp, ran_at timestamp
+);
+create table if not exists check_results (
+    run_id varchar, gate varchar, suite varchar, table_name varchar, column_name varchar,
+    expectation varchar,
+    dimension varchar, severity varchar, success boolean, observed varchar, detail varchar,
+    checked_at timestamp, ran_at timestamp
+);
+create table if not exists publishes (
+    version varchar, ordinal bigint, content_hash varchar, action varchar, published_at timestamp,
+    ran_at timestamp
+);
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One finished build of one layer."""
+
+    build_id: str
+    ordinal: int
+    layer: str
+    finished_at: datetime
+    ran_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """One run of one gate; `scope` is what it looked at (the raw gate: highest load id per source, as JSON)."""
+
+    run_id: str
+    ordinal: int
+    gate: str
+    passed: bool
+    check_count: int
+    failed_count: int
+    scope: str | None
+    checked_at: datetime
+    ran_at: datetime
+
+
+@contextmanager
+def ops(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open `ops.duckdb` for reading and writing, under its lock, with the ledger's tables in place.
+
+    Keep the block short: every stage writes here.
+    """
+    with locks.hold(settings.ops_db, what="the ledger", timeout=settings.lock_timeout):
+        con = duck.connect(settings.ops_db)
+        try:
+            con.execute(_TABLES)
+            yield con
+        finally:
+            con.close()
+
+
+def wall_clock() -> datetime:
+    """The real time, naive UTC, as DuckDB's TIMESTAMP wants it (`ran_at`: never a business instant)."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def naive(instant: datetime) -> datetime:
+    """An aware instant as naive UTC, as DuckDB's TIMESTAMP wants it."""
+    return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+
+
+def record_build(
+    settings: Settings,
+    layers: str | Iterable[str],
+    finished_at: datetime,
+    *,
+    is_full_refresh: bool = False,
+) -> str:
+    """Write down that layers of the warehouse have just been rebuilt.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        layers: One or more of bronze, silver, gold, ml, after_ml.
+        finished_at: `clock.now`.
+        is_full_refresh: Whether the layer was built from nothing.
+
+    Returns:
+        The build's id.
+    """
+    build_id = uuid.uuid4().hex[:12]
+    names = [layers] if isinstance(layers, str) else list(layers)
+    with ops(settings) as con:
+        for layer in names:
+            con.execute(
+                "insert into builds values (?, nextval('ordinal'), ?, ?, ?, ?)",
+                [build_id, layer, is_full_refresh, naive(finished_at), wall_clock()],
+            )
+    return build_id
+
+
+def builds(settings: Settings) -> list[Build]:
+    """The newest build of each layer, newest last."""
+    if not settings.ops_db.exists():
+        return []
+    with ops(settings) as con:
+        rows = con.execute(
+            "select build_id, ordinal, layer, finished_at, ran_at from builds "
+            "qualify row_number() over (partition by layer order by ordinal desc) = 1 order by ordinal"
+        ).fetchall()
+    return [Build(*row) for row in rows]
+
+
+def record_check(
+    settings: Settings,
+    *,
+    run_id: str,
+    gate: str,
+    passed: bool,
+    checked_at: datetime,
+    results: Sequence[Sequence[object]],
+    scope: str | None = None,
+) -> None:
+    """Write down one gate's run and its results, in one transaction.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        run_id: Id of the run.
+        gate: raw, gold or scores.
+        passed: Whether nothing of severity error failed.
+        checked_at: `clock.now`.
+        results: Rows (suite, table_name, column_name, expectation, dimension, severity, success,
+        observed, detail).
+        scope: What was looked at.
+    """
+    ran_at = wall_clock()
+    failed = sum(1 for row in results if not row[6])
+    with ops(settings) as con:
+        con.execute("begin")
+        con.execute(
+            "insert into check_runs values (?, nextval('ordinal'), ?, ?, ?, ?, ?, ?, ?)",
+            [run_id, gate, passed, len(results), failed, scope, naive(checked_at), ran_at],
+        )
+        for row in results:
+            con.execute(
+                "insert into check_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [run_id, gate, *row, naive(checked_at), ran_at],
+            )
+        con.execute("commit")
+
+
+def latest_checks(settings: Settings, *, passed_only: bool = False) -> dict[str, CheckRun]:
+    """The newest run of each gate.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        passed_only: Look at runs that passed only.
+    """
+    if not settings.ops_db.exists():
+        return {}
+    with ops(settings) as con:
+        rows = con.execute(
+            "select run_id, ordinal, gate, passed, check_count, failed_count, scope, checked_at, ran_at "
+            f"from check_runs {'where passed' if passed_only else ''} "
+            "qualify row_number() over (partition by gate order by ordinal desc) = 1"
+        ).fetchall()
+    return {row[2]: CheckRun(*row) for row in rows}
+
+
+def failures(settings: Settings, run_id: str) -> list[str]:
+    """One line per failed check of severity error of a run."""
+    with ops(settings) as con:
+        rows = con.execute(
+            "select table_name, column_name, expectation, detail from check_results "
+            "where run_id = ? and not success and severity = 'error' order by all",
+            [run_id],
+        ).fetchall()
+    return [
+        f"{table}{'.' + column if column else ''}: {what}: {detail}"
+        for table, column, what, detail in rows
+    ]
+
+
+def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
+    """Why each gate's newest run does not clear the warehouse as it stands; empty if all do.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        gates: The gates that must be clear.
+
+    Returns:
+        Gate → reason, in words.
+    """
+    newest = builds(settings)
+    checks = latest_checks(settings)
+    reasons: dict[str, str] = {}
+    for gate in gates:
+        run = checks.get(gate)
+        if run is None:
+            reasons[gate] = "has never run on this warehouse"
+            continue
+        if not run.passed:
+            lines = failures(settings, run.run_id)
+            reasons[gate] = lines[0] if lines else f"{run.failed_count} checks failed"
+            continue
+        if gate == "raw":
+            continue
+        relevant = [build for build in newest if gate != "gold" or build.layer not in AFTER_GOLD]
+        later = [build for build in relevant if build.ordinal > run.ordinal]
+        if not relevant:
+            reasons[gate] = "no build is on record"
+        elif later:
+            reasons[gate] = f"layer {later[-1].layer} was built after this gate's last run"
+    return reasons
+
+
+def record_publish(
+    settings: Settings,
+    *,
+    version: str,
+    content_hash: str | None,
+    action: str,
+    published_at: datetime,
+) -> None:
+    """Write down that readers now see a version.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        version: Name of the version.
+        content_hash: Hash of its gold tables.
+        action: publish or rollback.
+        published_at: `clock.now`.
+    """
+    with ops(settings) as con:
+        con.execute(
+            "insert into publishes values (?, nextval('ordinal'), ?, ?, ?, ?)",
+            [version, content_hash, action, naive(published_at), wall_clock()],
+        )
+
+
+def last_training(settings: Settings) -> datetime | None:
+    """When the model registry last took in a trained model (aware, UTC); None before the first."""
+    if not settings.ops_db.exists():
+        return None
+    with ops(settings) as con:
+        exists = con.execute(
+            "select count(*) from information_schema.tables where table_name = 'model_registry'"
+        ).fetchone()
+        if not exists or not exists[0]:
+            return None
+        row = con.execute("select max(trained_as_of) from model_registry").fetchone()
+    trained_at = row[0] if row else None
+    return trained_at.replace(tzinfo=UTC) if trained_at else None

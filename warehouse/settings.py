@@ -1,0 +1,237 @@
+"""Settings: the one place that reads the environment and `.env`.
+
+Everything else receives a `Settings`. `.env.example` lists every variable; `warehouse doctor` shows
+which are set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from warehouse.errors import CallError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# How DuckDB writes a size
+SIZE = r"\d+(\.\d+)?\s*([KMGT]i?B|%)"
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. Secrets never appear in `repr`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=".env", env_file_encoding="utf-8",
+        # a variable that is set to nothing is not set: it doesn't hide what .env says
+        env_ignore_empty=True,
+    )  # fmt: skip
+
+    home: Path = Field(Path("./data"), validation_alias="WAREHOUSE_HOME")
+    mode: Literal["sandbox", "real"] = Field("sandbox", validation_alias="WAREHOUSE_MODE")
+    as_of: datetime | None = Field(None, validation_alias="WAREHOUSE_AS_OF")
+    start_date: date | None = Field(None, validation_alias="WAREHOUSE_START_DATE")
+    failpoint: str | None = Field(None, validation_alias="WAREHOUSE_FAILPOINT")
+
+    stripe_api_key: str | None = Field(None, validation_alias="STRIPE_API_KEY", repr=False)
+    stripe_api_base: str | None = Field(None, validation_alias="STRIPE_API_BASE")
+    support_base_url: str | None = Field(None, validation_alias="SUPPORT_BASE_URL")
+    support_token: str | None = Field(None, validation_alias="SUPPORT_TOKEN", repr=False)
+    usage_location: str | None = Field(None, validation_alias="USAGE_LOCATION")
+    product_db_url: str | None = Field(None, validation_alias="PRODUCT_DB_URL", repr=False)
+    inputs_location: str | None = Field(None, validation_alias="INPUTS_LOCATION")
+
+    reporting_currency: str = Field("USD", validation_alias="REPORTING_CURRENCY")
+    reporting_timezone: str = Field("UTC", validation_alias="REPORTING_TIMEZONE")
+    pseudonym_key: str | None = Field(None, validation_alias="PSEUDONYM_KEY", repr=False)
+
+    churn_recognition: Literal["period_end", "cancellation"] = Field(
+        "period_end", validation_alias="CHURN_RECOGNITION"
+    )
+    paused_counts_as_mrr: bool = Field(False, validation_alias="PAUSED_COUNTS_AS_MRR")
+    migration_grace_hours: int = Field(24, ge=0, validation_alias="MIGRATION_GRACE_HOURS")
+    gross_margin: float = Field(1.0, gt=0, le=1, validation_alias="GROSS_MARGIN")
+    min_responses: int = Field(5, ge=1, validation_alias="MIN_RESPONSES")
+    min_group_size: int = Field(5, ge=1, validation_alias="MIN_GROUP_SIZE")
+
+    quarantine_threshold: float = Field(0.01, ge=0, le=1, validation_alias="QUARANTINE_THRESHOLD")
+    quarantine_warning: float = Field(0.001, ge=0, le=1, validation_alias="QUARANTINE_WARNING")
+    keep_versions: int = Field(3, ge=1, validation_alias="KEEP_VERSIONS")
+    memory_limit: str = Field("4GB", validation_alias="WAREHOUSE_MEMORY_LIMIT")
+    threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
+    lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
+    transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
+    alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("as_of")
+    @classmethod
+    def _utc(cls, as_of: datetime | None) -> datetime | None:
+        if as_of is not None and as_of.tzinfo is None:
+            raise ValueError("needs a time zone, such as 2025-07-01T00:00:00Z")
+        return as_of.astimezone(UTC) if as_of else None
+
+    @field_validator("reporting_currency")
+    @classmethod
+    def _currency(cls, code: str) -> str:
+        if len(code) != 3 or not code.isalpha():
+            raise ValueError("is an ISO currency code of three letters, such as USD")
+        return code.upper()
+
+    @field_validator("reporting_timezone")
+    @classmethod
+    def _timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError("is a time zone's name, such as Europe/Berlin") from None
+        return name
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _size(cls, size: str) -> str:
+        if not re.fullmatch(SIZE, size):
+            raise ValueError("is a size, such as 4GB")
+        return size
+
+    @field_validator(
+        "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
+        "inputs_location",
+        "stripe_api_key", "support_token", "pseudonym_key", "as_of", "failpoint",
+        "alert_webhook_url", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @property
+    def transform_cron(self) -> str:
+        """The schedule of `transform` as a cron expression."""
+        presets = {"@daily": "0 0 * * *", "@hourly": "0 * * * *", "@weekly": "0 0 * * 0"}
+        return presets.get(self.transform_schedule, self.transform_schedule)
+
+    # --- where things are
+    # -------------------------------------------------------------------------------------------
+
+    def landing(self, source: str) -> Path:
+        """The landing file of a source."""
+        return self.landing_dir / f"{source}.duckdb"
+
+    @property
+    def landing_dir(self) -> Path:
+        """Folder of the landing files."""
+        return self.home / "landing"
+
+    @property
+    def warehouse_db(self) -> Path:
+        """The private, disposable warehouse file."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def ops_db(self) -> Path:
+        """What can't be rebuilt: registry, score history, check results, logs."""
+        return self.home / "ops.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """Folder of the published versions."""
+        return self.home / "published"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the stored models."""
+        return self.home / "models"
+
+    @property
+    def sandbox_dir(self) -> Path:
+        """Folder of the sandbox company."""
+        return self.home / "sandbox"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder where syncs spool before they commit."""
+        return self.home / "spool"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Folder of logs."""
+        return self.home / "logs"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """Folder of what dbt compiles and writes."""
+        return self.home / "dbt"
+
+    def over(self, **changes: Any) -> Settings:
+        """The same settings with some replaced."""
+        return self.model_copy(update=changes)
+
+    @classmethod
+    def for_test(cls, home: Path, **changes: Any) -> Settings:
+        """Settings that read neither the environment nor `.env`.
+
+        Args:
+            home: The data folder, usually a test's temporary folder.
+            **changes: Fields to set.
+        """
+        values = {
+            "home": Path(home).resolve(),
+            "pseudonym_key": "test-key-0123456789abcdef0123456789abcdef",
+            **changes,
+        }
+        return cls.model_construct(**values)
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, for a child process of ours (with its secrets)."""
+        pairs = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is not None:
+                variable = str(field.validation_alias)
+                pairs[variable] = (
+                    value.isoformat() if isinstance(value, date | datetime) else str(value)
+                )
+        return pairs
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        CallError: A variable has a value that makes no sense.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise CallError(
+            f"setting {name.upper()}: {reason}", "see .env.example for what each setting means"
+        ) from None
+    return settings
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """Environment for a child process: what the system needs and the caller names; no secret of ours.
+
+    Args:
+        settings: Whose secrets are kept out.
+        **extra: Variables to add.
+    """
+    ours = set(settings.environment())
+    return {name: value for name, value in os.environ.items() if name not in ours} | extra
+
+
+def environment_is_set(name: str) -> bool:
+    """Whether a variable is present in the environment (for `doctor`, which never shows values)."""
+    return bool(os.environ.get(name))

@@ -1,0 +1,169 @@
+"""The list of stages, in order, each one function: `warehouse run` walks it, the DAGs' tasks call the same functions.
+
+A stage takes the settings and somebody to tell its progress to, and returns a small dict of figures
+(an XCom in
+Airflow, a line on the command line). What it needs is imported when it runs: a DAG file stays cheap
+to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from typing import Any
+
+from warehouse import clock
+from warehouse.errors import NothingToDo
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES
+
+Say = Callable[[str], None]
+Figures = dict[str, Any]
+
+TRAIN_EVERY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the road.
+
+    Attributes:
+        name: Its short name, also the Airflow task's.
+        title: What it does, for people.
+        run: `(settings, say) -> figures`.
+        group: Stages of one group need nothing of each other and may run side by side.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Settings, Say], Figures]
+    group: str = ""
+
+
+def ingest(
+    settings: Settings, source: str, say: Say, window: tuple[date, date] | None = None
+) -> Figures:
+    """Land what is new in one source (or a window of it, `[from, to]` in whole days).
+
+    Raises:
+        SourceOff: It has no settings in real mode.
+    """
+    from ingestion.runner import sync
+    from sandbox.serve import running
+
+    with running(settings) as reachable:
+        result = sync(source, reachable, window=window, progress=lambda rows: say(f"{rows:,} rows"))
+    return {
+        "source": source,
+        "rows": result.rows,
+        "quarantined": result.quarantined,
+        "complete_through": str(result.complete_through) if result.complete_through else None,
+        "warnings": list(result.warnings),
+    }
+
+
+def anything_new(settings: Settings, say: Say) -> Figures:
+    """Whether any sync has finished since the last build that took landing in."""
+    from ingestion.destination.landing import last_sync_at
+    from warehouse.ledger import builds
+
+    built = {build.layer: build.ran_at.replace(tzinfo=UTC) for build in builds(settings)}
+    synced = [at for source in SOURCES if (at := last_sync_at(source, settings)) is not None]
+    say(f"last sync {max(synced, default=None)}, last build {built.get('silver')}")
+    new = bool(synced) and ("gold" not in built or max(synced) > built["silver"])
+    return {"new": new}
+
+
+def build(settings: Settings, layer: str, say: Say, *, full_refresh: bool = False) -> Figures:
+    """Build one layer of the dbt project and run its tests."""
+    from warehouse.transform import build as build_layers
+
+    (result,) = build_layers(settings, [layer], full_refresh=full_refresh, progress=say)
+    return {"layer": result.layer, "models": result.models, "tests": result.tests}
+
+
+def gate(settings: Settings, names: list[str], say: Say) -> Figures:
+    """Check gates and refuse to go on where one fails.
+
+    Raises:
+        GateRefused: Names the gate, the table and the expectation.
+    """
+    from quality.gates import check
+
+    say("evaluating expectations")
+    report = check(names, settings, enforce=True)
+    return {"gates": names, "checks": len(report.results)}
+
+
+def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
+    """Train the churn model, if there is none or the last training is a week old."""
+    import ml
+    from warehouse.ledger import last_training
+
+    if not settings.warehouse_db.exists():
+        raise NothingToDo("there is no gold to train on yet")
+    trained_at = last_training(settings)
+    if not force and trained_at is not None and clock.now(settings) - trained_at < TRAIN_EVERY:
+        return {"trained": False, "last_trained_at": trained_at.isoformat()}
+    say("fitting candidates")
+    report = ml.train(settings)
+    return {"trained": True, **report.figures()}
+
+
+def score(settings: Settings, say: Say) -> Figures:
+    """Write churn scores and segments to schema ml (and train first, where nothing ever was)."""
+    import ml
+    from warehouse.ledger import last_training
+
+    if last_training(settings) is None:
+        train(settings, say, force=True)
+    say("scoring customers")
+    return ml.score(settings).figures()
+
+
+def publish(settings: Settings, say: Say) -> Figures:
+    """Publish what passed the gates as a new version of both editions."""
+    from serving.publish import publish as publish_version
+
+    say("writing editions")
+    version = publish_version(settings)
+    return {"version": version.name, "new": version.is_new}
+
+
+def tidy(settings: Settings, say: Say) -> Figures:
+    """Remove what crashes left behind and what is old."""
+    from warehouse.tidy import tidy as tidy_up
+
+    say("tidying up")
+    return dict(tidy_up(settings))
+
+
+def _ingest_stage(source: str) -> Stage:
+    return Stage(
+        f"ingest_{source}",
+        f"land {source}",
+        lambda settings, say: ingest(settings, source, say),
+        group="ingest",
+    )
+
+
+def _build_stage(layer: str, title: str) -> Stage:
+    return Stage(layer, title, lambda settings, say: build(settings, layer, say))
+
+
+def _gate_stage(name: str, title: str, *gates: str) -> Stage:
+    return Stage(name, title, lambda settings, say: gate(settings, list(gates), say))
+
+
+STAGES: tuple[Stage, ...] = (
+    *(_ingest_stage(source) for source in SOURCES),
+    _gate_stage("gate_raw", "gate: raw in", "raw"),
+    _build_stage("silver", "build bronze and silver"),
+    _build_stage("gold", "build gold"),
+    Stage("train", "train the churn model", train),
+    Stage("score", "score customers", score),
+    _build_stage("ml", "build gold's ML tables"),
+    _gate_stage("gate", "gates: gold and scores out", "gold", "scores"),
+    Stage("publish", "publish both editions", publish),
+)

@@ -1,0 +1,162 @@
+"""How things stand: per source, per layer, per gate, and what readers see.
+
+Reads: landing files, `ops.duckdb`, `published/current`. Writes: nothing.
+Run: `warehouse status [--json]`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from warehouse import clock, duck, ledger, locks
+from warehouse.errors import WarehouseError
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES, SourceSpec
+
+# A landing file is locked for the length of a commit only; whoever asks for the status doesn't wait
+# for long.
+PATIENCE_SECONDS = 5.0
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """Everything `warehouse status` shows, as plain data.
+
+    Returns:
+        `now`, `mode`, `sources` (a dict each), `builds`, `gates`, `published`, and `lines`: the
+        rest in words.
+    """
+    sources = [_source(settings, spec) for spec in SOURCES.values()]
+    builds = [
+        {"layer": build.layer, "build_id": build.build_id, "finished_at": build.finished_at,
+        "ran_at": build.ran_at}
+        for build in ledger.builds(settings)
+    ]  # fmt: skip
+    gates = _gates(settings)
+    published = _published(settings)
+    now = clock.now(settings)
+    return {
+        "now": now,
+        "mode": settings.mode,
+        "home": str(settings.home),
+        "sources": sources,
+        "builds": builds,
+        "gates": gates,
+        "published": published,
+        "lines": _lines(settings, now, builds, gates, published),
+    }
+
+
+def _source(settings: Settings, spec: SourceSpec) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "source": spec.name,
+        "is_on": settings.mode == "sandbox" or spec.is_on(settings),
+        "last_sync": None,
+        "last_status": None,
+        "rows": 0,
+        "quarantined": 0,
+        "complete_through": None,
+        "note": "",
+    }
+    notes = [] if row["is_on"] else [f"off: {', '.join(spec.missing(settings))} not set"]
+    path = settings.landing(spec.name)
+    if path.exists():
+        try:
+            row |= _landing(settings, path)
+        except WarehouseError as error:
+            notes.append(error.message)
+    elif row["is_on"]:
+        notes.append("never synced")
+    if row["last_status"] not in (None, "complete"):
+        notes.append(
+            f"last sync {row['last_status']}: {row.pop('last_message', '') or 'no message'}"
+        )
+    row.pop("last_message", None)
+    row["note"] = "; ".join(notes)
+    return row
+
+
+def _landing(settings: Settings, path: Path) -> dict[str, Any]:
+    patience = min(PATIENCE_SECONDS, settings.lock_timeout)
+    with locks.hold(path, what="warehouse status", timeout=patience, say=lambda _: None):
+        con = duck.connect(path, read_only=True)
+        try:
+            sums = con.execute(
+                "select coalesce(sum(rows_landed), 0), coalesce(sum(rows_quarantined), 0) from landing.loads"
+            ).fetchone()
+            through = con.execute(
+                "select min(complete_through) from landing.complete_through"
+            ).fetchone()
+            last = con.execute(
+                "select coalesce(ended_at, started_at), status, message from landing.syncs "
+                "order by sync_id desc limit 1"
+            ).fetchone()
+        finally:
+            con.close()
+    ended, state, message = last or (None, None, None)
+    return {
+        "rows": int(sums[0]) if sums else 0,
+        "quarantined": int(sums[1]) if sums else 0,
+        "complete_through": through[0] if through else None,
+        "last_sync": ended,
+        "last_status": state,
+        "last_message": message,
+    }
+
+
+def _gates(settings: Settings) -> list[dict[str, Any]]:
+    runs = ledger.latest_checks(settings)
+    reasons = ledger.standing(settings, ("raw", "gold", "scores")) if runs else {}
+    return [
+        {
+            "gate": gate,
+            "passed": run.passed,
+            "checks": run.check_count,
+            "failed": run.failed_count,
+            "checked_at": run.checked_at,
+            "ran_at": run.ran_at,
+            "holds": gate not in reasons,
+            "reason": reasons.get(gate, ""),
+        }
+        for gate, run in sorted(runs.items(), key=lambda item: item[1].ordinal)
+    ]
+
+
+def _published(settings: Settings) -> dict[str, Any] | None:
+    from serving.publish import current_version, versions
+
+    current = current_version(settings)
+    if current is None:
+        return None
+    return {"version": current.name, "path": str(current.path), "kept": versions(settings)}
+
+
+def _lines(
+    settings: Settings,
+    now: datetime,
+    builds: list[dict[str, Any]],
+    gates: list[dict[str, Any]],
+    published: dict[str, Any] | None,
+) -> list[str]:
+    lines = [f"now {now:%Y-%m-%d %H:%M} UTC, mode {settings.mode}, data in {settings.home}"]
+    built = ", ".join(f"{build['layer']} {_moment(build['ran_at'])}" for build in builds)
+    lines.append(f"last build: {built or 'never'}")
+    for gate in gates:
+        verdict = "passed" if gate["passed"] else "refused"
+        stale = f" ({gate['reason']})" if gate["reason"] else ""
+        lines.append(
+            f"gate {gate['gate']}: {verdict} {_moment(gate['ran_at'])}, "
+            f"{gate['checks']} checks, {gate['failed']} failed{stale}"
+        )
+    if not gates:
+        lines.append("gates: never ran")
+    if published is None:
+        lines.append("published: nothing yet; run `warehouse run`")
+    else:
+        lines.append(f"published: {published['version']} ({len(published['kept'])} versions kept)")
+    return lines
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "never"

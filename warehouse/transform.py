@@ -1,0 +1,296 @@
+"""Run dbt, layer by layer, as a process of its own (in-process dbt would keep the warehouse file locked).
+
+Reads: landing files (bronze, silver), `warehouse.duckdb` (gold and what follows the ML step).
+Writes: `warehouse.duckdb`, one row per finished layer in `ops.builds`, dbt's artifacts under
+`<home>/dbt`.
+Run: `warehouse build [--layer L] [--full-refresh]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse import clock, duck, ledger
+from warehouse.errors import CallError, WarehouseError
+from warehouse.locks import hold
+from warehouse.settings import PROJECT_ROOT, Settings, child_environment
+from warehouse.sources import SOURCES
+
+log = logging.getLogger(__name__)
+
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of the dbt project that is built by one start of dbt.
+
+    Attributes:
+        name: What people call it.
+        select: dbt's selection.
+        exclude: What is left to a later layer.
+        reads_landing: Whether the landing files are attached (and locked) meanwhile.
+    """
+
+    name: str
+    select: str
+    exclude: str = ""
+    reads_landing: bool = False
+
+
+LAYERS: dict[str, Layer] = {
+    layer.name: layer
+    for layer in (
+        Layer("silver", "path:seeds path:models/bronze path:models/silver", reads_landing=True),
+        Layer("gold", "path:models/gold", exclude="tag:after_ml"),
+        Layer("ml", "tag:after_ml"),
+    )
+}
+# bronze is views on landing: it is built together with the silver tables that read it
+ALIASES = {"bronze": "silver"}
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What one layer's build did: how many nodes ran, and dbt's own seconds."""
+
+    layer: str
+    models: int
+    tests: int
+    seconds: float
+
+
+def build(
+    settings: Settings,
+    layers: Sequence[str] = ("silver", "gold"),
+    *,
+    full_refresh: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> list[BuildResult]:
+    """Build layers in order; each is one start of dbt that runs its models and their tests.
+
+    Args:
+        settings: Where everything is.
+        layers: Names out of `LAYERS`.
+        full_refresh: Rebuild incremental models from everything landed.
+        progress: Told a line per finished node.
+
+    Raises:
+        CallError: An unknown layer.
+        WarehouseError: A model or test failed; the message names it. The published version is not
+        touched.
+    """
+    results = []
+    for name in dict.fromkeys(ALIASES.get(layer, layer) for layer in layers):
+        if name not in LAYERS:
+            raise CallError(f"no layer '{name}'", f"layers are: {', '.join(LAYERS)}")
+        results.append(_build_layer(settings, LAYERS[name], full_refresh, progress))
+    return results
+
+
+def _build_layer(
+    settings: Settings, layer: Layer, full_refresh: bool, progress: Callable[[str], None] | None
+) -> BuildResult:
+    with ExitStack() as locks:
+        held = [locks.enter_context(_lock(settings, settings.warehouse_db, layer))]
+        if layer.reads_landing:
+            from ingestion.destination.landing import ensure
+
+            for source in SOURCES:
+                ensure(source, settings)
+                held.append(locks.enter_context(_lock(settings, settings.landing(source), layer)))
+        _make_schemas(settings)
+        premises = settings.dbt_target_dir / f"premises-{layer.name}.json"
+        built_on = _premises(settings, layer)
+        full_refresh = full_refresh or not (premises.exists() and premises.read_text() == built_on)
+        command = [
+            "build", "--select", layer.select,
+            *(["--exclude", layer.exclude] if layer.exclude else []),
+            # hand-worked cases test the code, not the day's data: they run in `make test`
+            "--exclude-resource-types", "unit_test",
+            *(["--full-refresh"] if full_refresh else []),
+        ]  # fmt: skip
+        run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
+        premises.write_text(built_on)
+    result = _read_results(settings, layer)
+    ledger.record_build(settings, layer.name, clock.now(settings))
+    return result
+
+
+def _premises(settings: Settings, layer: Layer) -> str:
+    """What every day of an incremental table was built on: settings, seeds, landing files; not the clock.
+
+    Another reporting time zone or compute multiplier changes old days too, and a landing file that was
+    lost and synced again counts its loads from 1: then everything is rebuilt.
+    """
+    if layer.reads_landing:
+        from ingestion.destination.landing import first_load_at
+
+        landed = {source: str(first_load_at(source, settings)) for source in SOURCES}
+    else:
+        below = settings.dbt_target_dir / "premises-silver.json"
+        landed = json.loads(below.read_text())["landed"] if below.exists() else {}
+    variables = {name: value for name, value in dbt_variables(settings).items() if name != "as_of"}
+    seeds = {
+        seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
+        for seed in sorted((DBT_PROJECT / "seeds").glob("*.csv"))
+    }
+    return json.dumps({"variables": variables, "seeds": seeds, "landed": landed}, sort_keys=True)
+
+
+def _lock(settings: Settings, path: Path, layer: Layer):
+    return hold(path, what=f"warehouse build of {layer.name}", timeout=settings.lock_timeout)
+
+
+def _target(layer: Layer) -> str:
+    return "dev" if layer.reads_landing else "gold"
+
+
+def _make_schemas(settings: Settings) -> None:
+    """Make the warehouse file in the storage version that today's clients can open, before dbt makes it in its own."""
+    con = duck.connect(settings.warehouse_db)
+    try:
+        for schema in ("bronze", "silver", "gold", "ml"):
+            con.execute(f"create schema if not exists {schema}")
+    finally:
+        con.close()
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a dbt process: where the files are, and no secret."""
+    now = clock.now(settings)
+    return child_environment(
+        settings,
+        DBT_PROFILES_DIR=str(DBT_PROJECT),
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+        DO_NOT_TRACK="1",
+        WAREHOUSE_DB=str(settings.warehouse_db),
+        LANDING_DIR=str(settings.landing_dir),
+        WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
+        WAREHOUSE_THREADS=str(settings.threads),
+        TZ="UTC",
+        WAREHOUSE_NOW=now.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
+    """The dbt variables that follow from the settings."""
+    key = settings.stripe_api_key or ""
+    return {
+        "reporting_currency": settings.reporting_currency,
+        "reporting_timezone": settings.reporting_timezone,
+        "as_of": clock.now(settings).strftime("%Y-%m-%d %H:%M:%S"),
+        "churn_recognition": settings.churn_recognition,
+        "paused_counts_as_mrr": settings.paused_counts_as_mrr,
+        "migration_grace_hours": settings.migration_grace_hours,
+        "gross_margin": settings.gross_margin,
+        "min_responses": settings.min_responses,
+        "expected_livemode": "_test_" not in key,
+    }
+
+
+def run_dbt(
+    settings: Settings,
+    command: Sequence[str],
+    *,
+    target: str,
+    progress: Callable[[str], None] | None = None,
+    locks: Sequence[int] = (),
+) -> None:
+    """Run one dbt command to its end.
+
+    Args:
+        settings: Where everything is.
+        command: dbt's own words, such as `["build", "--select", "gold"]`.
+        target: `dev` (landing attached) or `gold` (nothing attached).
+        progress: Told a line per finished node.
+        locks: Descriptors of the locks it works under. It inherits them: where we are killed, it
+            lives on for a while, and nobody else may write meanwhile.
+
+    Raises:
+        WarehouseError: dbt failed; the message carries its first error.
+    """
+    target_path = settings.dbt_target_dir / target
+    # dbt's options stand after its verb, so that a verb's own options can follow
+    verb, *options = command
+    line = [
+        str(Path(sys.executable).parent / "dbt"), "--log-format", "json", "--log-path",
+        str(settings.logs_dir / "dbt"),
+        verb, "--project-dir", str(DBT_PROJECT), "--target", target, "--target-path",
+        str(target_path),
+        "--vars", json.dumps(dbt_variables(settings)), *options,
+    ]  # fmt: skip
+    errors: dict[str, str] = {}
+    with subprocess.Popen(
+        line,
+        cwd=DBT_PROJECT,
+        env=dbt_environment(settings),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(locks),
+    ) as process:
+        try:
+            for raw in process.stdout or ():
+                _take_log_line(raw, errors, progress)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        error = _first_error(errors) or f"exit code {process.returncode}"
+        hint = f"the whole log is {os.path.relpath(settings.logs_dir / 'dbt' / 'dbt.log')}"
+        if "no exchange rate" in error:
+            hint = (
+                "add the rate to fx_rates.csv in the folder INPUTS_LOCATION names, then run again"
+            )
+        raise WarehouseError(f"dbt {verb} failed: {error}", hint)
+
+
+def _take_log_line(
+    raw: str, errors: dict[str, str], progress: Callable[[str], None] | None
+) -> None:
+    """Take one line of dbt's JSON log: pass on what finished, keep the first error of each kind."""
+    try:
+        info = json.loads(raw)["info"]
+    except (ValueError, KeyError, TypeError):
+        log.debug("dbt: %s", raw.rstrip())
+        if "Error" in raw:
+            errors.setdefault("unstructured", raw.strip())
+        return
+    message = " ".join(str(info.get("msg", "")).split())
+    log.debug("dbt: %s", message)
+    if info.get("level") == "error" and message:
+        errors.setdefault(str(info.get("name")), message)
+    elif progress and info.get("name") in {"LogModelResult", "LogTestResult", "LogSeedResult"}:
+        progress(message)
+
+
+def _first_error(errors: dict[str, str]) -> str:
+    """The error that says most: the database's or compiler's own words, without the macro stack."""
+    message = errors.get("RunResultError") or next(iter(errors.values()), "")
+    if " in model " not in message and "RunResultFailure" in errors:
+        # a failed test says "got 2 results": which test it was stands in the line before
+        message = f"{errors['RunResultFailure']}: {message}"
+    return message.split(" > in macro ")[0][:500].strip()
+
+
+def _read_results(settings: Settings, layer: Layer) -> BuildResult:
+    results = json.loads(
+        (settings.dbt_target_dir / _target(layer) / "run_results.json").read_text()
+    )
+    kinds = [result["unique_id"].split(".")[0] for result in results["results"]]
+    return BuildResult(
+        layer=layer.name,
+        models=sum(kind in {"model", "seed"} for kind in kinds),
+        tests=sum(kind in {"test", "unit_test"} for kind in kinds),
+        seconds=float(results["elapsed_time"]),
+    )
