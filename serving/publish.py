@@ -68,6 +68,9 @@ def publish(settings: Settings) -> PublishedVersion:
             identity = editions.content_hash(settings, sums)
             current = current_version(settings)
             if current is not None and current.content_hash == identity:
+                # killed between the switch and its record, an earlier publish left no row
+                if not ledger.is_published(settings, current.name):
+                    _record(settings, current.name, identity, now)
                 return current
             _refuse_unclassified(settings)
             name = _next_name(settings, now, identity)
@@ -97,11 +100,15 @@ def publish(settings: Settings) -> PublishedVersion:
         hit("publish.renamed", settings)
         _switch(settings, name)
         hit("publish.switched", settings)
-        ledger.record_publish(
-            settings, version=name, content_hash=identity, action="publish", published_at=now
-        )
+        _record(settings, name, identity, now)
         _keep_newest(settings)
     return PublishedVersion(name, path, is_new=True, content_hash=identity)
+
+
+def _record(settings: Settings, name: str, identity: str, now: datetime) -> None:
+    ledger.record_publish(
+        settings, version=name, content_hash=identity, action="publish", published_at=now
+    )
 
 
 def rollback(settings: Settings) -> PublishedVersion:

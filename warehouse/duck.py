@@ -51,7 +51,7 @@ def connect(
         con = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise WarehouseError(
-            f"can't open {path}: {str(error).splitlines()[0]}", _hint(str(error))
+            f"can't open {path}: {str(error).splitlines()[0]}", hint_for(str(error))
         ) from error
     if is_new:
         Path(path).chmod(0o600)
@@ -59,7 +59,12 @@ def connect(
     return con
 
 
-def _hint(error: str) -> str:
+def hint_for(error: str) -> str:
+    """What to do about DuckDB's refusal to open a file."""
     if "lock" in error:
         return "another process has it open; wait for it, or close it"
+    if "Permission denied" in error:
+        return "only the user who made it may open it"
+    if "No space left" in error or "Out of Disk" in error:
+        return "make room on the disk (docs/runbook.md); nothing is lost"
     return "the file is damaged or not a DuckDB file; restore it (docs/runbook.md)"

@@ -11,8 +11,9 @@ calls it by hand.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,8 +33,9 @@ _TABLES = """
 create sequence if not exists ordinal;
 create table if not exists builds (
     build_id varchar, ordinal bigint, layer varchar, is_full_refresh boolean, finished_at timestamp,
-    ran_at timestamp
+    ran_at timestamp, taken_in varchar
 );
+alter table builds add column if not exists taken_in varchar;
 create table if not exists check_runs (
     run_id varchar, ordinal bigint, gate varchar, passed boolean, check_count bigint, failed_count
     bigint,
@@ -54,13 +56,14 @@ create table if not exists publishes (
 
 @dataclass(frozen=True)
 class Build:
-    """One finished build of one layer."""
+    """One finished build of one layer; `taken_in` is the highest load id per source that it read."""
 
     build_id: str
     ordinal: int
     layer: str
     finished_at: datetime
     ran_at: datetime
+    taken_in: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def record_build(
     finished_at: datetime,
     *,
     is_full_refresh: bool = False,
+    taken_in: Mapping[str, int] | None = None,
 ) -> str:
     """Write down that layers of the warehouse have just been rebuilt.
 
@@ -117,6 +121,7 @@ def record_build(
         layers: One or more of bronze, silver, gold, ml, after_ml.
         finished_at: `clock.now`.
         is_full_refresh: Whether the layer was built from nothing.
+        taken_in: Highest load id per source that it read; nothing for a layer that reads no landing.
 
     Returns:
         The build's id.
@@ -126,8 +131,15 @@ def record_build(
     with ops(settings) as con:
         for layer in names:
             con.execute(
-                "insert into builds values (?, nextval('ordinal'), ?, ?, ?, ?)",
-                [build_id, layer, is_full_refresh, naive(finished_at), wall_clock()],
+                "insert into builds values (?, nextval('ordinal'), ?, ?, ?, ?, ?)",
+                [
+                    build_id,
+                    layer,
+                    is_full_refresh,
+                    naive(finished_at),
+                    wall_clock(),
+                    json.dumps(dict(taken_in or {})),
+                ],
             )
     return build_id
 
@@ -138,10 +150,10 @@ def builds(settings: Settings) -> list[Build]:
         return []
     with ops(settings) as con:
         rows = con.execute(
-            "select build_id, ordinal, layer, finished_at, ran_at from builds "
+            "select build_id, ordinal, layer, finished_at, ran_at, taken_in from builds "
             "qualify row_number() over (partition by layer order by ordinal desc) = 1 order by ordinal"
         ).fetchall()
-    return [Build(*row) for row in rows]
+    return [Build(*row[:-1], json.loads(row[-1] or "{}")) for row in rows]
 
 
 def record_check(
@@ -237,6 +249,8 @@ def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
             reasons[gate] = lines[0] if lines else f"{run.failed_count} checks failed"
             continue
         if gate == "raw":
+            if unseen := _loads_unseen(newest, run):
+                reasons[gate] = f"loads of {', '.join(unseen)} were built in that it has not seen"
             continue
         relevant = [build for build in newest if gate != "gold" or build.layer not in AFTER_GOLD]
         later = [build for build in relevant if build.ordinal > run.ordinal]
@@ -245,6 +259,21 @@ def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
         elif later:
             reasons[gate] = f"layer {later[-1].layer} was built after this gate's last run"
     return reasons
+
+
+def _loads_unseen(newest: Sequence[Build], run: CheckRun) -> list[str]:
+    """Sources of which a build took in loads that landed after the raw gate had looked."""
+    seen = json.loads(run.scope) if run.scope else None
+    if seen is None:
+        return []
+    return sorted(
+        {
+            source
+            for build in newest
+            for source, load_id in build.taken_in.items()
+            if load_id > seen.get(source, 0)
+        }
+    )
 
 
 def record_publish(
@@ -269,6 +298,13 @@ def record_publish(
             "insert into publishes values (?, nextval('ordinal'), ?, ?, ?, ?)",
             [version, content_hash, action, naive(published_at), wall_clock()],
         )
+
+
+def is_published(settings: Settings, version: str) -> bool:
+    """Whether it is on record that readers were given this version."""
+    with ops(settings) as con:
+        found = con.execute("select count(*) from publishes where version = ?", [version])
+        return found.fetchall()[0][0] > 0
 
 
 def last_training(settings: Settings) -> datetime | None:

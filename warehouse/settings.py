@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from croniter import croniter
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -95,6 +96,13 @@ class Settings(BaseSettings):
         except (ValueError, OSError, ZoneInfoNotFoundError):
             raise ValueError("is a time zone's name, such as Europe/Berlin") from None
         return name
+
+    @field_validator("transform_schedule")
+    @classmethod
+    def _schedule(cls, schedule: str) -> str:
+        if not croniter.is_valid(schedule):
+            raise ValueError("is @hourly, @daily, @weekly or a cron expression, such as 0 6 * * *")
+        return schedule
 
     @field_validator("memory_limit")
     @classmethod

@@ -102,12 +102,14 @@ def _build_layer(
 ) -> BuildResult:
     with ExitStack() as locks:
         held = [locks.enter_context(_lock(settings, settings.warehouse_db, layer))]
+        taken_in: dict[str, int] = {}
         if layer.reads_landing:
-            from ingestion.destination.landing import ensure
+            from ingestion.destination.landing import ensure, last_load_id
 
             for source in SOURCES:
                 ensure(source, settings)
                 held.append(locks.enter_context(_lock(settings, settings.landing(source), layer)))
+                taken_in[source] = last_load_id(source, settings)
         _make_schemas(settings)
         premises = settings.dbt_target_dir / f"premises-{layer.name}.json"
         built_on = _premises(settings, layer)
@@ -122,7 +124,7 @@ def _build_layer(
         run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
         premises.write_text(built_on)
     result = _read_results(settings, layer)
-    ledger.record_build(settings, layer.name, clock.now(settings))
+    ledger.record_build(settings, layer.name, clock.now(settings), taken_in=taken_in)
     return result
 
 

@@ -104,6 +104,16 @@ def first_load_at(source: str, settings: Settings) -> datetime | None:
     return rows[0][0]
 
 
+def last_load_id(source: str, settings: Settings) -> int:
+    """Highest load id of a landing file, 0 before the first. The caller holds its lock."""
+    con = duck.connect(settings.landing(identifier(source)), read_only=True)
+    try:
+        rows = con.execute("select coalesce(max(load_id), 0) from landing.loads").fetchall()
+    finally:
+        con.close()
+    return int(rows[0][0])
+
+
 @contextmanager
 def opened(
     source: str,

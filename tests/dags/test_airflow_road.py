@@ -90,18 +90,24 @@ class Api:
         Between two DAGs there is a moment when none runs: then the finished one's asset waits in the queue.
         """
 
+        def states():
+            return {
+                (dag, run["dag_run_id"]): run["state"]
+                for dag in ("transform", "score_models", "publish")
+                for run in self.runs(dag)
+            }
+
         def quiet():
+            before = states()
             # publish starts on two assets together: with one of them it rests
             about_to_start = (
                 self.queued_assets("transform")
                 or self.queued_assets("score_models")
                 or self.queued_assets("publish") > 1
             )
-            runs = [
-                run for dag in ("transform", "score_models", "publish") for run in self.runs(dag)
-            ]
-            at_work = {run["state"] for run in runs} & {"queued", "running"}
-            return None if about_to_start or at_work else True
+            # the same runs before and after: none was started while we looked at the queues
+            at_rest = not about_to_start and not {"queued", "running"} & set(before.values())
+            return True if at_rest and states() == before else None
 
         self.wait(quiet)
 

@@ -363,6 +363,7 @@ def test_killed_at_any_step_readers_see_a_whole_version(settings, point):
     final = publish(settings)
     assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
     assert final.name > first.name
+    assert ledger.is_published(settings, final.name)
     assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
 
 

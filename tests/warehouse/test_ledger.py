@@ -71,6 +71,18 @@ def test_a_later_build_takes_the_word_away(settings, layer, stale):
     assert all(f"layer {layer} was built after" in reason for reason in reasons.values())
 
 
+def test_a_build_of_loads_that_the_raw_gate_has_not_seen_is_not_cleared(settings):
+    # usage's load 8 landed between the gate and the build
+    checked = {"run_id": "r", "gate": "raw", "passed": True, "checked_at": NOW, "results": []}
+    ledger.record_check(settings, **checked, scope='{"usage": 7, "stripe": 3}')
+    ledger.record_build(settings, "silver", NOW, taken_in={"usage": 8, "stripe": 3, "support": 0})
+    assert ledger.standing(settings, ["raw"]) == {
+        "raw": "loads of usage were built in that it has not seen"
+    }
+    ledger.record_check(settings, **checked, scope='{"usage": 8, "stripe": 3}')
+    assert ledger.standing(settings, ["raw"]) == {}
+
+
 def test_failed_run_is_told_by_its_check_and_a_later_pass_clears_it(settings):
     ledger.record_build(settings, "gold", NOW)
     passed(settings, "gold", success=False)

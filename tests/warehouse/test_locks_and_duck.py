@@ -109,6 +109,11 @@ def test_a_damaged_file_is_an_error_with_a_hint(tmp_path):
     assert "runbook" in refused.value.hint
 
 
+def test_what_is_no_damage_is_not_called_so(tmp_path):
+    assert "only the user" in duck.hint_for("IO Error: Cannot open file: Permission denied")
+    assert "make room" in duck.hint_for("IO Error: No space left on device")
+
+
 def test_a_missing_file_is_not_made_by_a_reader(tmp_path):
     with pytest.raises(WarehouseError, match="does not exist"):
         duck.connect(tmp_path / "none.duckdb", read_only=True)

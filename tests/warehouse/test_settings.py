@@ -44,6 +44,7 @@ def test_the_environment_wins_over_the_env_file(bare, tmp_path):
         ("REPORTING_TIMEZONE", "Mars/Olympus", "time zone"),
         ("WAREHOUSE_MEMORY_LIMIT", "plenty", "size"),
         ("WAREHOUSE_START_DATE", "yesterday", "date"),
+        ("TRANSFORM_SCHEDULE", "every day", "cron"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_setting(bare, variable, value, reason):
