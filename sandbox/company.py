@@ -134,7 +134,7 @@ class BillingAction:
 
     Attributes:
         at: When, aware, UTC.
-        kind: subscribe, change_quantity, change_price, add_item, remove_item, apply_coupon,
+        kind: subscribe, subscription_schedule, change_quantity, change_price, add_item, remove_item, apply_coupon,
             remove_coupon, pause, resume, cancel_now, cancel_at_period_end, uncancel, payment_fails,
             report_usage, invoice_item, refund, credit_note, dispute, void, mark_uncollectible,
             delete_customer, set_tax.

@@ -97,6 +97,7 @@ def odd_customers(start: datetime, now: datetime) -> list[Story]:
             _coupons,
             _pauses_and_failures,
             _ends,
+            _schedules,
             _money,
             _prices,
             _lines,
@@ -367,6 +368,26 @@ def _ends(tell: Tell) -> Iterator[_Teller]:
     )
 
 
+def _schedules(tell: Tell) -> Iterator[_Teller]:
+    yield tell("schedule", "a schedule: a plan for two months, then seats of another").does(
+        20.5,
+        "subscription_schedule",
+        phases=[
+            {"price": "developer_month_usd", "quantity": 1, "months": 2},
+            {"price": "team_month_usd", "quantity": 2, "months": 3},
+        ],
+    )
+    yield tell(
+        "schedule_ends", "a schedule that begins nine days later, with 10 % off, and ends"
+    ).does(
+        22.5,
+        "subscription_schedule",
+        phases=[{"price": "developer_month_usd", "months": 9, "coupon": "forever10"}],
+        starts_in_days=9,
+        end_behavior="cancel",
+    )
+
+
 def _money(tell: Tell) -> Iterator[_Teller]:
     yield tell("eur", "pays in euro by a currency option", tier="Team", currency="EUR").subscribes(
         10, "team_month_options", 3, coupon="forever10"
@@ -454,6 +475,18 @@ def _reversals(tell: Tell) -> Iterator[_Teller]:
         .subscribes(9.5, "team_plain_eur")
         .does(47.5, "refund", which="first", share=1, link_credit_note=True)
         .does(48.5, "cancel_now", key="main")
+    )
+    # Yen that are gone already: the balance stays below zero until the bank account is debited.
+    yield (
+        tell(
+            "negative_balance",
+            "two invoices are refunded when the balance is empty",
+            tier="Team",
+            currency="JPY",
+        )
+        .subscribes(11.5, "team_month_jpy", 20)
+        .does(50.5, "refund", which="first", share=1)
+        .does(50.75, "refund", which="first", share=1)
     )
     yield (
         tell("dispute_won", "a dispute that is won")

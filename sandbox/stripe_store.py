@@ -23,6 +23,7 @@ RESOURCES = {
     "promotion_codes": "promotion_code",
     "tax_rates": "tax_rate",
     "subscriptions": "subscription",
+    "subscription_schedules": "subscription_schedule",
     "invoices": "invoice",
     "invoiceitems": "invoiceitem",
     "invoice_payments": "invoice_payment",
@@ -48,6 +49,7 @@ _FIELDS = {
 }
 _PARENTS = {
     "subscriptions": {"customer"},
+    "subscription_schedules": {"customer"},
     "invoices": {"customer", "subscription"},
     "invoiceitems": {"customer", "invoice"},
     "invoice_payments": {"invoice"},
@@ -64,6 +66,7 @@ _ASKED_FOR = {
 _BY_PREFIX = {
     "cus": "customer",
     "sub": "subscription",
+    "sub_sched": "subscription_schedule",
     "in": "invoice",
     "ch": "charge",
     "di": "discount",
@@ -348,7 +351,7 @@ class Store:
         return obj
 
     def _object(self, id_: str) -> Any:
-        kind = _BY_PREFIX.get(id_.split("_", maxsplit=1)[0])
+        kind = _BY_PREFIX.get(id_.rpartition("_")[0])
         found = self.get(kind, id_) if kind else None
         return orjson.loads(found) if found else id_
 

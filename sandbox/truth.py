@@ -25,6 +25,8 @@ COLUMNS = {
     "mrr_month_end": ("customer_id", "month", "currency", "mrr_minor"),
     "movements": ("customer_id", "at", "type", "amount_minor", "currency"),
     "revenue": ("month", "currency", "revenue_type", "amount_minor"),
+    "balance": ("month", "currency", "type", "amount_minor", "fee_minor", "net_minor"),
+    "payouts": ("payout_id", "currency", "amount_minor", "status"),
     "calls": ("day", "endpoint", "status_class", "calls"),
     "tickets": ("ticket_id", "customer_id", "created_at", "solved_at", "status"),
     "churned": ("customer_id", "at", "reason"),
@@ -60,6 +62,8 @@ def truth(
             for customer, at, kind, amount, currency in world.truth_movements
         ),
         "revenue": world.truth_revenue,
+        "balance": world.truth_balance,
+        "payouts": world.truth_payouts,
         "calls": ((*key, number) for key, number in summed.items()),
         "tickets": (
             (number, customer, iso(created), iso(solved) if solved else "", status)

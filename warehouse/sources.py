@@ -135,8 +135,8 @@ def _ids(*streams: str) -> dict[str, tuple[str, ...]]:
 
 _STRIPE = (
     "customers", "products", "prices", "coupons", "promotion_codes", "tax_rates", "subscriptions",
-    "invoices", "invoice_items", "charges", "refunds", "credit_notes", "disputes", "payouts",
-    "balance_transactions", "events",
+    "subscription_schedules", "invoices", "invoice_items", "charges", "refunds", "credit_notes",
+    "disputes", "payouts", "payout_transactions", "balance_transactions", "events",
 )  # fmt: skip
 _SUPPORT = (
     "tickets", "ticket_comments", "users", "organizations", "satisfaction_ratings", "ticket_events",

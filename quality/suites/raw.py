@@ -81,7 +81,8 @@ MONEY: dict[tuple[str, str], tuple[str, ...]] = {
     ("stripe", "credit_notes"): ("$.amount",),
     ("stripe", "disputes"): ("$.amount",),
     ("stripe", "payouts"): ("$.amount",),
-    ("stripe", "balance_transactions"): ("$.amount", "$.net"),
+    ("stripe", "balance_transactions"): ("$.amount", "$.fee", "$.net"),
+    ("stripe", "payout_transactions"): ("$.net",),
 }
 
 

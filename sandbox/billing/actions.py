@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.billing import changes, coupons, invoices, reversals, subscriptions
+from sandbox.billing import changes, coupons, invoices, reversals, schedules, subscriptions
 from sandbox.billing.calendar import seconds
 from sandbox.billing.state import Customer, FailingPayments
 from sandbox.company import BillingAction
@@ -38,6 +38,7 @@ def create_customer(_customer: Customer, _at: int, _params: Params) -> None:
 _KINDS: dict[str, Callable[[Customer, int, Params], None]] = {
     "create_customer": create_customer,
     "subscribe": subscriptions.subscribe,
+    "subscription_schedule": schedules.begin,
     "change_quantity": changes.change_quantity,
     "change_price": changes.change_price,
     "add_item": changes.add_item,

@@ -46,10 +46,15 @@ def add_intervals(anchor: int, interval: str, count: int) -> int:
     raise ValueError(msg)
 
 
+def month_start(at: int) -> int:
+    """First instant of the month that an instant lies in."""
+    moment = instant(at).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return int(moment.timestamp())
+
+
 def month_starts(first: int, last: int) -> list[int]:
     """First instants of the months in (first, last], in order: when a month is over."""
-    moment = instant(first).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    at = add_months(int(moment.timestamp()), 1)
+    at = add_months(month_start(first), 1)
     found = []
     while at <= last:
         found.append(at)

@@ -341,7 +341,7 @@ def _close(customer: Customer, at: int, invoice: Invoice, made: Object, outcome:
             kind="adjustment",
             category="dispute_reversal",
             source=made["id"],
-            fee=0,
+            fee=-_DISPUTE_FEE,
         )
         made["balance_transactions"] = [*made["balance_transactions"], dict(back)]
         part = revenue_part(made["amount"], invoice.nets, invoice.obj["total"])

@@ -158,6 +158,72 @@ def subscription(
     }
 
 
+def subscription_schedule(
+    sched_id: str, customer_id: str, at: int, *, livemode: bool, end_behavior: str
+) -> Object:
+    """A schedule that has not started, without phases."""
+    return {
+        "id": sched_id,
+        "object": "subscription_schedule",
+        "application": None,
+        "billing_mode": {
+            "flexible": {"proration_discounts": "included"},
+            "type": "flexible",
+            "updated_at": None,
+        },
+        "canceled_at": None,
+        "completed_at": None,
+        "created": at,
+        "current_phase": None,
+        "customer": customer_id,
+        "default_settings": {
+            "application_fee_percent": None,
+            "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+            "billing_cycle_anchor": "automatic",
+            "collection_method": "charge_automatically",
+            "default_payment_method": None,
+            "description": None,
+            "on_behalf_of": None,
+            "transfer_data": None,
+        },
+        "end_behavior": end_behavior,
+        "livemode": livemode,
+        "metadata": {},
+        "pause_schedules": [],
+        "phases": [],
+        "released_at": None,
+        "released_subscription": None,
+        "status": "not_started",
+        "subscription": None,
+        "test_clock": None,
+    }
+
+
+def phase(start: int, end: int, currency: str, items: list[Object], coupon: str | None) -> Object:
+    """A phase of a schedule."""
+    return {
+        "add_invoice_items": [],
+        "application_fee_percent": None,
+        "billing_cycle_anchor": None,
+        "collection_method": None,
+        "currency": currency,
+        "default_payment_method": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": (
+            [{"coupon": coupon, "discount": None, "promotion_code": None}] if coupon else []
+        ),
+        "end_date": end,
+        "items": items,
+        "metadata": {},
+        "on_behalf_of": None,
+        "proration_behavior": "create_prorations",
+        "start_date": start,
+        "transfer_data": None,
+        "trial_end": None,
+    }
+
+
 def list_of(data: list[Object], url: str, *, shown: int = 10) -> Object:
     """An embedded list as Stripe shows it: its first ten."""
     return {
@@ -499,7 +565,7 @@ def balance_transaction(
     *,
     kind: str,
     category: str,
-    source: str,
+    source: str | None,
     available_on: int,
     exchange_rate: float | None,
 ) -> Object:
@@ -537,7 +603,7 @@ def balance_transaction(
 
 
 def payout(po_id: str, at: int, currency: str, amount: int, arrival: int) -> Object:
-    """A daily automatic payout on its way."""
+    """An automatic payout on its way."""
     return {
         "id": po_id,
         "object": "payout",

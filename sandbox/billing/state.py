@@ -20,11 +20,11 @@ from sandbox.billing.revenue import Entry, NetLine
 from sandbox.billing.shapes import Object
 from sandbox.company import Account
 
-# Stripe pays out euro as such; other currencies are converted. Constant rates of major units, as a
-# bank might grant.
-SETTLED_AS_SUCH = {"usd", "eur"}
-_TO_USD = {"gbp": Decimal("1.25"), "jpy": Decimal("0.0066"), "kwd": Decimal("3.2")}
-_EXPONENTS = {"jpy": 0, "kwd": 3}
+# The account holds dollars, euro and yen; other currencies are converted. Constant rates of major
+# units, as a bank might grant.
+SETTLED_AS_SUCH = {"usd", "eur", "jpy"}
+_TO_USD = {"gbp": Decimal("1.25"), "kwd": Decimal("3.2")}
+_EXPONENTS = {"kwd": 3}
 _PAYING_STATUSES = {"active", "past_due"}
 
 

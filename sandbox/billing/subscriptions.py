@@ -50,7 +50,8 @@ def subscribe(customer: Customer, at: int, params: Params) -> None:
     """Begin a subscription, with a trial or an invoice at once.
 
     Params: key, items [{price, quantity, coupon?}], trial_days, coupon, promotion_code,
-    missing_payment_method (cancel or pause: what happens at the trial's end), collection_method.
+    missing_payment_method (cancel or pause: what happens at the trial's end), collection_method,
+    schedule (the id of the one that it is made by).
     """
     if customer.is_deleted:
         return
@@ -90,6 +91,7 @@ def _open(customer: Customer, at: int, params: Params) -> Subscription:
     )
     subscription = Subscription(obj, [], SubscriptionMrr(customer.currency_code))
     customer.remember(key, subscription)
+    obj["schedule"] = params.get("schedule")
     obj["collection_method"] = params.get("collection_method", "charge_automatically")
     if obj["collection_method"] == "send_invoice":
         obj["days_until_due"] = 30
@@ -354,6 +356,8 @@ def end(customer: Customer, at: int, subscription: Subscription, *, reason: str 
         reason: `payment_failed`, `cancellation_requested`, or None for an end that was asked for
             before.
     """
+    from sandbox.billing import schedules
+
     obj = subscription.obj
     obj["status"] = "canceled"
     obj["ended_at"] = at
@@ -363,6 +367,7 @@ def end(customer: Customer, at: int, subscription: Subscription, *, reason: str 
         obj["cancellation_details"] = {**obj["cancellation_details"], "reason": reason}
     customer.pending = [p for p in customer.pending if p[1] is not subscription]
     customer.emit("customer.subscription.deleted", obj, at)
+    schedules.drop(customer, at, subscription)
     subscription.mrr.ended_at = at
     customer.mark(subscription, at, "involuntary" if reason == "payment_failed" else "voluntary")
 

@@ -56,6 +56,8 @@ class BillingWorld:
         truth_churned: (customer, instant, voluntary | involuntary | pause).
         truth_entries: Every signed revenue entry.
         truth_revenue: (month, currency, revenue type, minor units).
+        truth_balance: (month, settlement currency, Stripe's type, amount, fee, net).
+        truth_payouts: (payout, currency, amount, status).
     """
 
     def __init__(
@@ -100,6 +102,15 @@ class BillingWorld:
             ]
             self.truth_entries += customer.entries
         self.truth_revenue = _revenue(self.truth_entries)
+        self.truth_balance = _balance(
+            transaction
+            for found in (*(c.transactions for c in customers), ledger.transactions)
+            for transaction in found
+        )
+        self.truth_payouts = [
+            (payout["id"], payout["currency"].upper(), payout["amount"], payout["status"])
+            for payout in ledger.payouts
+        ]
 
     def paying(self, customer_id: str, at: datetime) -> bool:
         """Whether a customer's MRR is above 0 just before an instant."""
@@ -231,6 +242,17 @@ def _revenue(entries: Iterable[Entry]) -> list[tuple[str, str, str, int]]:
         key = (month_name(entry.at), entry.currency, entry.revenue_type)
         sums[key] = sums.get(key, 0) + entry.amount
     return [(*key, amount) for key, amount in sorted(sums.items())]
+
+
+def _balance(
+    transactions: Iterable[dict[str, Any]],
+) -> list[tuple[str, str, str, int, int, int]]:
+    sums: dict[tuple[str, str, str], tuple[int, int, int]] = {}
+    for row in transactions:
+        key = (month_name(row["created"]), row["currency"].upper(), row["type"])
+        amount, fee, net = sums.get(key, (0, 0, 0))
+        sums[key] = (amount + row["amount"], fee + row["fee"], net + row["net"])
+    return [(*key, *amounts) for key, amounts in sorted(sums.items())]
 
 
 def simulate(

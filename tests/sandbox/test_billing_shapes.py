@@ -31,6 +31,7 @@ CLASSES = {
     "refund": stripe.Refund,
     "subscription": stripe.Subscription,
     "subscription_item": stripe.SubscriptionItem,
+    "subscription_schedule": stripe.SubscriptionSchedule,
     "tax_rate": stripe.TaxRate,
 }
 

@@ -304,6 +304,140 @@ def test_payouts_add_up_to_their_transactions():
     assert len(payouts) > 100
     assert all(sums[payout["id"]] == payout["amount"] for payout in payouts)
     assert all(payout["reconciliation_status"] == "completed" for payout in payouts[:-3])
+    assert len(found.payout_members) == len(
+        {transaction for _, transaction in found.payout_members}
+    )
+
+
+def balance(found, kind):
+    """(created, amount, fee, net) of the balance transactions of a type."""
+    return [
+        (t["created"], t["amount"], t["fee"], t["net"])
+        for t in of(found, "balance_transaction")
+        if t["type"] == kind
+    ]
+
+
+def test_what_goes_in_and_out_of_the_balance():
+    # given 117.00 on 1 January, of which 17.00 are refunded, and 117.00 disputed and won
+    found = world(
+        subscribe(),
+        (day(10), "refund", {"amount": 1700}),
+        (day(32), "dispute", {"outcome": "won", "closes_after_days": 20}),
+        now=day(61),
+    )
+    # then a charge costs 2.9 % + 30 (339 + 30), and a refund brings no fee back
+    assert balance(found, "charge") == [
+        (day(0).timestamp(), 11_700, 369, 11_331),
+        (day(31, hours=1).timestamp(), 11_700, 369, 11_331),
+        (day(60, hours=1).timestamp(), 11_700, 369, 11_331),
+    ]
+    assert balance(found, "refund") == [(day(10).timestamp(), -1700, 0, -1700)]
+    # and a dispute takes its fee, which a win brings back
+    assert balance(found, "adjustment") == [
+        (day(32).timestamp(), -11_700, 1500, -13_200),
+        (day(52).timestamp(), 11_700, -1500, 13_200),
+    ]
+    # and on the first of a month Stripe asks for 0.5 % of the last: 58.5, half up
+    assert balance(found, "stripe_fee") == [
+        (day(31, hours=3).timestamp(), -59, 0, -59),
+        (day(60, hours=3).timestamp(), -59, 0, -59),
+    ]
+
+
+def test_a_balance_below_zero_waits_and_is_debited_after_a_fortnight():
+    found = world(subscribe(), (day(10), "refund", {"amount": 1700}), now=day(40))
+    payouts = [(p["created"], p["amount"], p["status"]) for p in of(found, "payout")]
+    # what is charged on 1 January is available on the 3rd; what is refunded on the 11th on the 13th
+    assert payouts[:2] == [
+        (day(2, hours=1).timestamp(), 11_331, "paid"),
+        (day(12 + 14, hours=1).timestamp(), -1700, "paid"),
+    ]
+
+
+def test_a_payout_that_fails_comes_back_and_goes_out_with_the_next():
+    # given a payout a month, the fourth of which fails
+    found = world(subscribe(), now=day(130))
+    payouts = of(found, "payout")
+    assert [p["status"] for p in payouts[:5]] == ["paid", "paid", "paid", "failed", "paid"]
+    failed, then = payouts[3:5]
+    transactions = {t["id"]: t for t in of(found, "balance_transaction")}
+    back = transactions[failed["failure_balance_transaction"]]
+    assert (back["type"], back["reporting_category"]) == ("payout_failure", "payout_reversal")
+    assert (back["amount"], back["source"]) == (failed["amount"], failed["id"])
+    members = [t for payout, t in found.payout_members if payout == then["id"]]
+    assert back["id"] in members
+    assert then["amount"] == failed["amount"]
+    told = [e["type"] for e in found.events if e["data"]["object"]["id"] == failed["id"]]
+    assert told == ["payout.created", "payout.failed", "payout.reconciliation_completed"]
+
+
+def test_truth_of_balance_and_payouts_is_their_sum_per_month():
+    found = world(subscribe(), (day(10), "refund", {"amount": 1700}), now=day(20))
+    payout = of(found, "payout")[0]
+    assert found.truth_balance == [
+        ("2024-01", "USD", "charge", 11_700, 369, 11_331),
+        ("2024-01", "USD", "payout", -11_331, 0, -11_331),
+        ("2024-01", "USD", "refund", -1700, 0, -1700),
+    ]
+    assert found.truth_payouts == [(payout["id"], "USD", 11_331, "paid")]
+
+
+PHASES = [
+    {"price": "developer_month_usd", "quantity": 1, "months": 2},
+    {"price": "team_month_usd", "quantity": 3, "months": 1},
+]
+
+
+def scheduled(**more):
+    return START, "subscription_schedule", {"key": "main", "phases": PHASES, **more}
+
+
+def test_a_schedules_phases_change_the_subscription_when_they_begin():
+    found = world(scheduled(), now=day(120))
+    # 4900 from 1 January; 3 x 3900 from 1 March, with the renewal, so that nothing is prorated
+    assert [(m[1], m[2], m[3]) for m in found.truth_movements] == [
+        (START, "new", Decimal(4900)),
+        (datetime(2024, 3, 1, tzinfo=UTC), "expansion", Decimal(6800)),
+    ]
+    assert [i["total"] for i in of(found, "invoice")] == [4900, 4900, 11_700, 11_700]
+    (schedule,) = of(found, "subscription_schedule")
+    (subscription,) = of(found, "subscription")
+    assert (schedule["status"], schedule["released_subscription"]) == (
+        "released",
+        subscription["id"],
+    )
+    assert schedule["released_at"] == datetime(2024, 4, 1, tzinfo=UTC).timestamp()
+    assert subscription["schedule"] is None
+    assert event_types(found, "subscription_schedule") == [
+        "subscription_schedule.created",
+        "subscription_schedule.updated",
+        "subscription_schedule.expiring",
+        "subscription_schedule.released",
+    ]
+
+
+def test_a_schedule_that_begins_later_has_no_subscription_until_then():
+    found = world(scheduled(starts_in_days=5, end_behavior="cancel"), now=day(4))
+    (schedule,) = of(found, "subscription_schedule")
+    assert (schedule["status"], schedule["subscription"]) == ("not_started", None)
+    assert not of(found, "subscription")
+    later = world(scheduled(starts_in_days=5, end_behavior="cancel"), now=day(120))
+    (schedule,) = of(later, "subscription_schedule")
+    assert (schedule["status"], schedule["current_phase"]) == ("completed", None)
+    # 6 January to 6 April
+    assert [m[1:4] for m in later.truth_movements][-1] == (
+        datetime(2024, 4, 6, tzinfo=UTC),
+        "churn",
+        Decimal(-11_700),
+    )
+
+
+def test_a_subscription_that_is_canceled_takes_its_schedule_with_it():
+    found = world(scheduled(), (day(40), "cancel_now", {"key": "main"}), now=day(120))
+    (schedule,) = of(found, "subscription_schedule")
+    assert (schedule["status"], schedule["canceled_at"]) == ("canceled", day(40).timestamp())
+    assert found.truth_movements[-1][2] == "churn"
 
 
 def test_the_past_never_changes_and_objects_are_their_last_snapshot():

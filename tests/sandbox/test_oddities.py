@@ -363,6 +363,24 @@ EXPECTED = {
         ),
         {"subscription": 31200},
     ),
+    "schedule": (
+        (
+            "2024-01-21 12:00 new 4900",
+            "2024-03-21 12:00 expansion 2900",
+        ),
+        {"subscription": 134600},
+    ),
+    "schedule_ends": (
+        (
+            "2024-02-01 12:00 new 4410",
+            "2024-11-01 12:00 churn -4410",
+        ),
+        {"subscription": 39690},
+    ),
+    "negative_balance": (
+        ("2024-01-12 12:00 new 116000",),
+        {"subscription": 2088000, "refund": -232000},
+    ),
     "unlinked": (
         ("2024-01-16 00:00 new 4900",),
         {"subscription": 88200},
@@ -464,6 +482,7 @@ def test_a_draft_over_midnight_is_the_next_months_revenue(world):
         ("cancel_now", "voluntary"),
         ("cancel_period_end", "voluntary"),
         ("zero_quantity", "voluntary"),
+        ("schedule_ends", "voluntary"),
         ("free_plan", "voluntary"),
         ("deleted", "voluntary"),
         ("paused", "pause"),

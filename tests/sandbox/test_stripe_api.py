@@ -57,7 +57,7 @@ def named(world, account):
 
 
 RESOURCES = (
-    "customers", "products", "prices", "coupons", "promotion_codes", "tax_rates", "invoices", "invoiceitems",
+    "customers", "products", "prices", "coupons", "promotion_codes", "tax_rates", "subscription_schedules", "invoices", "invoiceitems",
     "charges", "refunds", "credit_notes", "disputes", "payouts", "balance_transactions", "events",
 )  # fmt: skip
 
@@ -164,6 +164,16 @@ def test_items_of_a_subscription(api, world):
     items = walk(api, "/v1/subscription_items", subscription=subscription, limit=2)
     assert len(items) == 3
     assert api.get("/v1/subscription_items").json()["error"]["code"] == "parameter_missing"
+
+
+def test_a_schedules_phases_with_their_coupons(api, world):
+    customer = named(world, "acc_odd_schedule_ends")["id"]
+    params = {"customer": customer, "expand[]": "data.phases.discounts.coupon"}
+    (schedule,) = api.get("/v1/subscription_schedules", params=params).json()["data"]
+    assert schedule["phases"][0]["discounts"][0]["coupon"]["percent_off"] == 10
+    url = f"/v1/subscriptions/{schedule['subscription']}"
+    subscription = api.get(url, params={"expand[]": "schedule"}).json()
+    assert subscription["schedule"]["id"] == schedule["id"]
 
 
 def test_a_payouts_own_transactions(api):

@@ -270,7 +270,32 @@
     {{ whole_at(json, 'amount') }} as amount_minor,
     coalesce({{ flag_at(json, 'automatic') }}, false) as is_automatic,
     {{ text_at(json, 'reconciliation_status') }} as reconciliation_status,
+    {{ id_at(json, 'balance_transaction') }} as balance_transaction_id,
+    {{ id_at(json, 'failure_balance_transaction') }} as failure_balance_transaction_id,
+    {{ text_at(json, 'failure_code') }} as failure_code,
     {{ instant_at(json, 'arrival_date') }} as arrives_at
+{%- endmacro -%}
+
+{#- What an automatic payout paid out, its own transaction included: the connector's rows. -#}
+{%- macro stripe_payout_transaction(json) %}
+    {{ id_at(json, 'payout') }} as payout_id,
+    {{ id_at(json, 'balance_transaction') }} as balance_transaction_id,
+    {{ text_at(json, 'type') }} as transaction_type,
+    upper({{ text_at(json, 'currency') }}) as currency,
+    {{ whole_at(json, 'net') }} as net_minor
+{%- endmacro -%}
+
+{%- macro stripe_subscription_schedule(json) %}
+    {{ id_at(json, 'customer') }} as stripe_customer_id,
+    coalesce({{ id_at(json, 'subscription') }}, {{ id_at(json, 'released_subscription') }}) as subscription_id,
+    {{ text_at(json, 'status') }} as status,
+    {{ text_at(json, 'end_behavior') }} as end_behavior,
+    {{ instant_at(json, 'current_phase.start_date') }} as current_phase_start_at,
+    {{ instant_at(json, 'current_phase.end_date') }} as current_phase_end_at,
+    {{ instant_at(json, 'canceled_at') }} as canceled_at,
+    {{ instant_at(json, 'completed_at') }} as completed_at,
+    {{ instant_at(json, 'released_at') }} as released_at,
+    {{ json_below(json, 'phases') }} as phases_json
 {%- endmacro -%}
 
 {%- macro stripe_balance_transaction(json) %}
@@ -280,8 +305,9 @@
     {{ whole_at(json, 'amount') }} as amount_minor,
     {{ whole_at(json, 'fee') }} as fee_minor,
     {{ whole_at(json, 'net') }} as net_minor,
+    {{ text_at(json, 'status') }} as status,
+    {{ text_at(json, 'description') }} as transaction_description,
     {{ id_at(json, 'source') }} as source_id,
-    {{ id_at(json, 'payout') }} as payout_id,
     {{ instant_at(json, 'available_on') }} as available_at
 {%- endmacro -%}
 

@@ -1,8 +1,9 @@
 """Stripe's streams: lists at first, then what the events name.
 
-Three kinds of feed share one event log per sync:
+Four kinds of feed share one event log per sync:
 
 - `ObjectFeed`: a first sync lists everything; later syncs re-fetch the objects that new events name.
+- `PayoutTransactionFeed`: the same for payouts, of which it says what they paid out.
 - `CreatedFeed`: balance transactions, which have no events: windows by `created`.
 - `EventFeed`: the events themselves.
 
@@ -208,6 +209,11 @@ class ObjectFeed(StripeFeed):
     """Objects that events speak of."""
 
     resource: Resource = field(kw_only=True)
+    pages_per_checkpoint: int = PAGES_PER_CHECKPOINT
+
+    def _records(self, thing: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What is sent of an object that was listed or fetched: the object, whole."""
+        yield thing if thing.get("deleted") is True else self._completed(thing)
 
     def _window(self) -> Iterator[Item]:
         since, until = self._window_seconds()
@@ -217,12 +223,12 @@ class ObjectFeed(StripeFeed):
         ):
             for thing in page:
                 sent.add(thing["id"])
-                yield self._completed(thing)
+                yield from self._records(thing)
         notes = self.log.since(since or 0)
         wanted = self._wanted([note for note in notes if until is None or note.created <= until])
         for identity in wanted:
             if identity not in sent:
-                yield self._fetch(identity)
+                yield from self._records(self._fetch(identity))
 
     def _sync(self, state: dict[str, Any] | None) -> Iterator[Item]:
         if state and "list" not in state and self._must_list_again(state):
@@ -267,9 +273,9 @@ class ObjectFeed(StripeFeed):
         )
         for number, page in enumerate(pages, start=1):
             for thing in page:
-                yield self._completed(thing)
+                yield from self._records(thing)
             through = min(map(second_of, page))
-            if number % PAGES_PER_CHECKPOINT == 0:
+            if number % self.pages_per_checkpoint == 0:
                 logger.info("%s: %d listed", self.name, number * len(page))
                 listing = {"through": through, "started_at": started, "then": done}
                 yield Checkpoint({"list": listing})
@@ -288,7 +294,7 @@ class ObjectFeed(StripeFeed):
             # An id may be in use again: then the list has it.
             thing = self._fetch(identity)
             if thing.get("deleted"):
-                yield thing
+                yield from self._records(thing)
 
     def _caught_up(self, notes: list[EventNote]) -> dict[str, Any]:
         anchor = self.log.anchor()
@@ -297,7 +303,7 @@ class ObjectFeed(StripeFeed):
         return {"cursor": anchor, "seen": seen, "checked_at": self._now}
 
     def _names(self, note: EventNote) -> list[str]:
-        return [identity for stream, identity in note.names if stream == self.name]
+        return [identity for stream, identity in note.names if stream == self.resource.stream]
 
     def _by_events(self, state: Mapping[str, Any]) -> Iterator[Item]:
         notes = self.log.since(state["cursor"] - OVERLAP_SECONDS)
@@ -312,13 +318,13 @@ class ObjectFeed(StripeFeed):
                     # The overlap's objects came with the last sync, unless an event names them again.
                     if thing["id"] in wanted or second_of(thing) > state["cursor"]:
                         sent.add(thing["id"])
-                        yield self._completed(thing)
+                        yield from self._records(thing)
         fetched = 0
         # In the order of each object's last event, so that a checkpoint on the way means something.
         for identity, last in sorted(wanted.items(), key=lambda item: (item[1], item[0])):
             if identity in sent:
                 continue
-            yield self._fetch(identity)
+            yield from self._records(self._fetch(identity))
             fetched += 1
             if fetched % OBJECTS_PER_CHECKPOINT == 0:
                 yield Checkpoint({"cursor": last, "seen": [], "checked_at": state["checked_at"]})
@@ -349,7 +355,7 @@ class ObjectFeed(StripeFeed):
             return {"id": identity, "object": self.resource.object, "deleted": True}
         if thing.get("deleted") is True:
             return {"id": identity, "object": self.resource.object, "deleted": True}
-        return self._completed(thing)
+        return thing
 
     def _refunds_of_charges(self, new: list[EventNote], have: set[str]) -> Iterator[Item]:
         """Refunds that only their charge's event speaks of, as older API versions have it."""
@@ -375,6 +381,35 @@ class ObjectFeed(StripeFeed):
         if nested.expand:
             params["expand"] = [f"data.{path}" for path in nested.expand]
         return self.api.complete(nested.path.format(id=identity), params)
+
+
+@dataclass
+class PayoutTransactionFeed(ObjectFeed):
+    """Which balance transactions each automatic payout paid out, itself included.
+
+    Stripe knows it once the payout's `reconciliation_status` is `completed`, and says so by event;
+    of a payout that was requested by hand it never knows. What a payout paid out does not change
+    afterwards: reading one again sends the same rows.
+    """
+
+    def _records(self, thing: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        is_known = thing.get("automatic") and thing.get("reconciliation_status") == "completed"
+        if not is_known:
+            return
+        for page in self.api.pages("/v1/balance_transactions", {"payout": thing["id"]}):
+            for transaction in page:
+                yield {
+                    "id": f"{thing['id']}/{transaction['id']}",
+                    "object": "payout_transaction",
+                    "payout": thing["id"],
+                    "balance_transaction": transaction["id"],
+                    "created": thing["created"],
+                    "livemode": thing.get("livemode"),
+                    # What it adds to the payout, also where the transaction is older than `start_date`.
+                    "currency": transaction.get("currency"),
+                    "net": transaction.get("net"),
+                    "type": transaction.get("type"),
+                }
 
 
 @dataclass

@@ -128,6 +128,13 @@ RESOURCES: tuple[Resource, ...] = (
         created_type="customer.subscription.created",
     ),
     Resource(
+        "subscription_schedules",
+        "/v1/subscription_schedules",
+        "subscription_schedule",
+        expand=("phases.discounts.coupon",),
+        created_type="subscription_schedule.created",
+    ),
+    Resource(
         "invoices",
         "/v1/invoices",
         "invoice",
@@ -173,6 +180,9 @@ RESOURCES: tuple[Resource, ...] = (
     ),
 )
 
+#: The payouts, once more: what each of them paid out.
+PAYOUTS = next(resource for resource in RESOURCES if resource.stream == "payouts")
+
 #: Event types that are landed, by how they begin; the others (checkout, payment intents, …) say
 #: nothing that the warehouse asks for.
 RELEVANT = (
@@ -203,7 +213,10 @@ _ALSO = {
         ("subscription", "subscriptions"),
         ("invoice", "invoices"),
     ),
-    "subscription_schedule": (("subscription", "subscriptions"),),
+    "subscription_schedule": (
+        ("subscription", "subscriptions"),
+        ("released_subscription", "subscriptions"),
+    ),
     "invoice_payment": (("invoice", "invoices"),),
     "refund": (("charge", "charges"),),
     "dispute": (("charge", "charges"),),

@@ -13,8 +13,14 @@ from typing import Any
 
 from ingestion.sources.protocol import Feed, FeedSource, Span, source_error
 from ingestion.sources.stripe.api import StripeApi
-from ingestion.sources.stripe.feeds import CreatedFeed, EventFeed, EventLog, ObjectFeed
-from ingestion.sources.stripe.resources import RESOURCES
+from ingestion.sources.stripe.feeds import (
+    CreatedFeed,
+    EventFeed,
+    EventLog,
+    ObjectFeed,
+    PayoutTransactionFeed,
+)
+from ingestion.sources.stripe.resources import PAYOUTS, RESOURCES
 
 
 class StripeSource(FeedSource):
@@ -34,6 +40,10 @@ class StripeSource(FeedSource):
         common = {"api": api, "log": log, "span": span, "schemas": self.folder / "schemas"}
         return [
             *(ObjectFeed(resource.stream, resource=resource, **common) for resource in RESOURCES),
+            # A request for each payout: a state after every page of them.
+            PayoutTransactionFeed(
+                "payout_transactions", resource=PAYOUTS, pages_per_checkpoint=1, **common
+            ),
             CreatedFeed("balance_transactions", path="/v1/balance_transactions", **common),
             EventFeed("events", **common),
         ]

@@ -11,7 +11,12 @@ from ingestion.sources.stripe.source import StripeSource
 from tests.ingestion.sources.connectors import Outcome, catalog_of, read_here
 from tests.ingestion.sources.fake_stripe import FakeStripe
 
-STRIPE_STREAMS = (*(resource.stream for resource in RESOURCES), "balance_transactions", "events")
+STRIPE_STREAMS = (
+    *(resource.stream for resource in RESOURCES),
+    "payout_transactions",
+    "balance_transactions",
+    "events",
+)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ OBJECT_OF = {
     "promotion_codes": "promotion_code",
     "tax_rates": "tax_rate",
     "subscriptions": "subscription",
+    "subscription_schedules": "subscription_schedule",
     "invoices": "invoice",
     "invoiceitems": "invoiceitem",
     "charges": "charge",
@@ -167,7 +168,7 @@ class FakeStripe:
             )
         order = sorted(enumerate(things), key=lambda item: (second(item[1]), item[0]), reverse=True)
         found = [thing for _, thing in order if within(thing, query)]
-        for name in ("charge", "customer", "type"):
+        for name in ("charge", "customer", "payout", "type"):
             if name in query:
                 found = [thing for thing in found if thing.get(name) == query[name][0]]
         return self._list(found, query, path)

@@ -352,3 +352,115 @@ def test_a_payout_without_events_is_found_by_its_time(stripe, sync):
     first = sync("payouts")
     stripe.add("payouts", T + 1_300_000, "po_2", status="paid")
     assert "po_2" in sync("payouts", after=first).ids("payouts")
+
+
+def given_payouts_with_transactions(stripe, count: int, each: int = 2, **more) -> None:
+    """Payouts, each with so many charges, and its own transaction."""
+    for n in range(count):
+        thing = {"automatic": True, "reconciliation_status": "completed", "status": "paid", **more}
+        stripe.add("payouts", T + n, f"po_{n}", **thing)
+        for k in range(each):
+            shape = {"type": "charge", "net": 100 + k, "currency": "usd", "status": "available"}
+            stripe.add("balance_transactions", T + n, f"txn_{n}_{k}", payout=f"po_{n}", **shape)
+        shape = {"type": "payout", "net": -1, "currency": "usd", "status": "available"}
+        stripe.add("balance_transactions", T + n, f"txn_{n}_own", payout=f"po_{n}", **shape)
+
+
+def test_what_a_payout_paid_out_is_listed_beyond_the_first_page(stripe, sync):
+    given_payouts_with_transactions(stripe, 2, each=230)
+    found = sync("payout_transactions")
+    assert len(found.ids("payout_transactions")) == 2 * 231
+    one = found.one("payout_transactions", "po_1/txn_1_229")
+    assert (one["payout"], one["balance_transaction"]) == ("po_1", "txn_1_229")
+    assert (one["net"], one["type"], one["created"], one["livemode"]) == (
+        329,
+        "charge",
+        T + 1,
+        False,
+    )
+    assert not sync("payout_transactions", after=found).records
+
+
+def test_only_automatic_payouts_that_are_reconciled_are_asked_for(stripe, sync):
+    given_payouts_with_transactions(stripe, 1)
+    stripe.add("payouts", T + 50, "po_hand", automatic=False, reconciliation_status="completed")
+    way = stripe.add(
+        "payouts", T + 60, "po_way", automatic=True, reconciliation_status="in_progress"
+    )
+    stripe.add("balance_transactions", T + 60, "txn_way", payout="po_way", type="charge", net=5)
+    stripe.event("payout.created", T + 60, way)
+    first = sync("payout_transactions")
+    assert {record["payout"] for record in first.records["payout_transactions"]} == {"po_0"}
+    # when its reconciliation is done, an event names it, long after it was created
+    stripe.change(
+        "payouts",
+        "payout.reconciliation_completed",
+        T + 900_000,
+        way,
+        reconciliation_status="completed",
+    )
+    second = sync("payout_transactions", after=first)
+    assert second.ids("payout_transactions") == ["po_way/txn_way"]
+    assert not sync("payout_transactions", after=second).records
+
+
+def test_payouts_that_broke_off_are_gone_on_with(stripe, sync):
+    given_payouts_with_transactions(stripe, 250)
+    stripe.faults.append(
+        lambda path, query: (
+            (400, {}, {"error": {"message": "no", "type": "invalid_request_error"}})
+            if query.get("payout") == ["po_120"]
+            else None
+        )
+    )
+    first = sync("payout_transactions")
+    assert first.code == 1
+    stripe.faults.clear()
+    second = sync("payout_transactions", after=first)
+    assert second.code == 0
+    # the first page of a hundred payouts is not asked for again
+    assert stripe.paths().count("/v1/balance_transactions") == 151
+    found = {*first.ids("payout_transactions"), *second.ids("payout_transactions")}
+    assert len(found) == 250 * 3
+
+
+def test_payouts_in_a_gap_of_more_than_29_days_are_listed_again(stripe, sync):
+    given_payouts_with_transactions(stripe, 1)
+    first = sync("payout_transactions")
+    # reconciled in the gap: its event is gone
+    shape = {"automatic": True, "reconciliation_status": "completed"}
+    stripe.add("payouts", T + 1_400_000, "po_gap", **shape)
+    stripe.add("balance_transactions", T, "txn_gap", payout="po_gap", type="charge", net=5)
+    found = sync("payout_transactions", after=first, as_of="2025-09-01T00:00:00Z")
+    assert "po_gap/txn_gap" in found.ids("payout_transactions")
+
+
+def test_a_window_reads_the_payouts_in_it(stripe, sync):
+    given_payouts_with_transactions(stripe, 3)
+    window = {"window_from": "2025-06-15T15:06:41Z", "window_to": "2025-06-15T15:06:42Z"}
+    found = sync("payout_transactions", **window)
+    assert {record["payout"] for record in found.records["payout_transactions"]} == {"po_1"}
+
+
+def test_a_schedules_events_name_it_and_its_subscription(stripe, sync):
+    subscription = stripe.add("subscriptions", T, "sub_1", status="active")
+    schedule = stripe.add(
+        "subscription_schedules", T, "sub_sched_1", subscription="sub_1", status="active"
+    )
+    stripe.event("customer.subscription.created", T, subscription)
+    first = sync("subscription_schedules", "subscriptions")
+    assert first.ids("subscription_schedules") == ["sub_sched_1"]
+    stripe.change(
+        "subscription_schedules",
+        "subscription_schedule.released",
+        T + 3600,
+        schedule,
+        status="released",
+        subscription=None,
+        released_subscription="sub_1",
+    )
+    second = sync("subscription_schedules", "subscriptions", "events", after=first)
+    assert second.one("subscription_schedules", "sub_sched_1")["status"] == "released"
+    assert second.ids("subscriptions") == ["sub_1"]
+    asked = dict(stripe.calls)["/v1/subscription_schedules/sub_sched_1"]
+    assert asked["expand[]"] == ["phases.discounts.coupon"]

@@ -199,7 +199,7 @@ def test_spec_and_catalog(stripe):
         stream.name: stream
         for stream in source.discover(logging.getLogger(), stripe.config()).streams
     }
-    assert len(streams) == 16
+    assert len(streams) == 18
     assert all(stream.source_defined_primary_key == [["id"]] for stream in streams.values())
     for name, amount in (
         ("charges", "amount"),
