@@ -478,8 +478,9 @@ def _expected_livemode(spec: SourceSpec, settings: Settings) -> bool | None:
     """Test key → test objects, live key → live ones; None where a source has no such thing."""
     if spec.name != "stripe":
         return None
-    kind = str(spec.config(settings).get("api_key", "")).split("_")
-    return {"live": True, "test": False}.get(kind[1]) if len(kind) > 2 else None
+    # rk_live_…, sk_test_…, and an organisation's sk_org_live_…
+    kind = str(spec.config(settings).get("api_key", "")).split("_")[1:3]
+    return True if "live" in kind else False if "test" in kind else None
 
 
 def _midnight(day: date) -> str:
