@@ -15,7 +15,7 @@ from sandbox.billing import shapes
 from sandbox.billing.calendar import DAY, HOUR
 from sandbox.billing.catalogue import Price
 from sandbox.billing.mrr import amount_at
-from sandbox.billing.revenue import NetLine, allocate, half_up, revenue_part, split
+from sandbox.billing.revenue import NetLine, allocate, half_up
 from sandbox.billing.shapes import Object
 from sandbox.billing.state import (
     Customer,
@@ -210,7 +210,9 @@ def _line(
         line["taxes"].append(
             shapes.tax(amount, inclusive=rate["inclusive"], rate_id=rate_id, taxable=taxable)
         )
-    return line, NetLine(il_id, _revenue_type(draft), base - inclusive_taxes)
+    return line, NetLine(
+        il_id, _revenue_type(draft), base - inclusive_taxes, draft.start, draft.end
+    )
 
 
 def _revenue_type(draft: LineDraft) -> str:
@@ -332,7 +334,7 @@ def finalise(customer: Customer, at: int, invoice: Invoice) -> None:
     customer.emit("invoice.finalized", obj, at, {"status": "draft", "number": None})
     if ending != balance:
         customer.change("customer.updated", customer.obj, at, balance=ending)
-    customer.post("line", at, _by_type(invoice))
+    customer.post("line", at, invoice, [line.net for line in invoice.nets])
     if invoice.on_finalise == "void":
         void(customer, at, invoice)
     elif obj["amount_due"] == 0:
@@ -343,13 +345,6 @@ def finalise(customer: Customer, at: int, invoice: Invoice) -> None:
         attempt(customer, at, invoice)
     else:
         obj["due_date"] = at + 30 * DAY
-
-
-def _by_type(invoice: Invoice) -> dict[str, int]:
-    parts: dict[str, int] = {}
-    for line in invoice.nets:
-        parts[line.revenue_type] = parts.get(line.revenue_type, 0) + line.net
-    return parts
 
 
 def attempt(customer: Customer, at: int, invoice: Invoice) -> None:
@@ -408,8 +403,7 @@ def mark_paid(customer: Customer, at: int, invoice: Invoice, amount: int = 0) ->
     obj = invoice.obj
     was = obj["status"]
     if was == "uncollectible":
-        part = revenue_part(obj["amount_remaining"], invoice.nets, obj["total"])
-        customer.post("bad_debt_recovered", at, split(part, invoice.nets))
+        customer.post("bad_debt_recovered", at, invoice, invoice.written_off)
     changes = {
         "status": "paid",
         "attempted": True,
@@ -524,7 +518,10 @@ def void(customer: Customer, at: int, invoice: Invoice) -> None:
     obj["next_payment_attempt"] = None
     obj["status_transitions"] = {**obj["status_transitions"], "voided_at": at}
     customer.emit("invoice.voided", obj, at, previous)
-    customer.post("void", at, _by_type(invoice), sign=-1)
+    # what credit notes took is gone already
+    credited = invoice.credited or [0] * len(invoice.nets)
+    left = [line.net - part for line, part in zip(invoice.nets, credited, strict=True)]
+    customer.post("void", at, invoice, left, sign=-1)
     used = obj["ending_balance"] - obj["starting_balance"]
     if used:
         balance = customer.obj["balance"] - used
@@ -544,8 +541,8 @@ def mark_uncollectible(customer: Customer, at: int, invoice: Invoice) -> None:
     obj["next_payment_attempt"] = None
     obj["status_transitions"] = {**obj["status_transitions"], "marked_uncollectible_at": at}
     customer.emit("invoice.marked_uncollectible", obj, at, previous)
-    part = revenue_part(obj["amount_remaining"], invoice.nets, obj["total"])
-    customer.post("bad_debt", at, split(part, invoice.nets), sign=-1)
+    invoice.written_off = invoice.take(obj["amount_remaining"])
+    customer.post("bad_debt", at, invoice, invoice.written_off, sign=-1)
     if invoice.subscription:
         _recover(customer, at, invoice.subscription)
 

@@ -23,6 +23,8 @@ class Entry:
         entry_type: line, void, bad_debt, bad_debt_recovered, credit_note, credit_note_void,
             refund, dispute or dispute_reversal.
         amount: Minor units.
+        start: First instant of the line's service period.
+        end: Its exclusive end.
     """
 
     customer_id: str
@@ -31,15 +33,27 @@ class Entry:
     revenue_type: str
     entry_type: str
     amount: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
 class NetLine:
-    """An invoice line as it counts for revenue: amount less discounts and inclusive taxes."""
+    """An invoice line as it counts for revenue: amount less discounts and inclusive taxes.
+
+    Attributes:
+        line_id: The line.
+        revenue_type: subscription, usage or one_time.
+        net: Minor units.
+        start: First instant of its service period.
+        end: Its exclusive end.
+    """
 
     line_id: str
     revenue_type: str
     net: int
+    start: int = 0
+    end: int = 0
 
 
 def half_up(value: Fraction) -> int:
@@ -72,10 +86,22 @@ def revenue_part(amount: int, lines: Iterable[NetLine], invoice_total: int) -> i
     return half_up(Fraction(amount * sum(line.net for line in lines), invoice_total))
 
 
-def split(amount: int, lines: Sequence[NetLine]) -> dict[str, int]:
-    """Split revenue over an invoice's lines by their net, added up per revenue type."""
-    parts = allocate(amount, [line.net for line in lines], [line.line_id for line in lines])
-    by_type: dict[str, int] = {}
-    for line, part in zip(lines, parts, strict=True):
-        by_type[line.revenue_type] = by_type.get(line.revenue_type, 0) + part
-    return by_type
+def split(amount: int, lines: Sequence[NetLine]) -> list[int]:
+    """Split revenue over an invoice's lines by their net: a part per line."""
+    return allocate(amount, [line.net for line in lines], [line.line_id for line in lines])
+
+
+def taking(before: int, amount: int, lines: Sequence[NetLine], invoice_total: int) -> list[int]:
+    """What a gross amount takes from each line of an invoice.
+
+    Rounded on what has been taken in all, so that refunds in steps are the whole to the minor unit.
+
+    Args:
+        before: The gross amount that was taken earlier.
+        amount: The gross amount that is taken now.
+        lines: The invoice's lines.
+        invoice_total: Its total, tax included.
+    """
+    later = split(revenue_part(before + amount, lines, invoice_total), lines)
+    earlier = split(revenue_part(before, lines, invoice_total), lines)
+    return [a - b for a, b in zip(later, earlier, strict=True)]

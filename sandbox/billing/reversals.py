@@ -14,7 +14,7 @@ from typing import Any
 from sandbox.billing import invoices, shapes, subscriptions
 from sandbox.billing.calendar import DAY
 from sandbox.billing.invoices import LineDraft, period_amount
-from sandbox.billing.revenue import half_up, revenue_part, split
+from sandbox.billing.revenue import half_up, split
 from sandbox.billing.shapes import Object
 from sandbox.billing.state import Customer, Invoice
 
@@ -130,8 +130,7 @@ def refund(customer: Customer, at: int, params: Params) -> None:
         refunded=refunded == charge["amount"],
     )
     if note is None:
-        part = revenue_part(amount, invoice.nets, invoice.obj["total"])
-        customer.post("refund", at, split(part, invoice.nets), sign=-1)
+        customer.post("refund", at, invoice, invoice.take(amount), sign=-1)
     else:
         note["refunds"] = [
             {
@@ -238,18 +237,19 @@ def _note_line(customer: Customer, line: Object, share: Fraction) -> Object:
     return made
 
 
-def _note_revenue(customer: Customer, invoice: Invoice, note: Object) -> dict[str, int]:
-    """What a credit note takes from revenue, per type."""
+def _note_revenue(customer: Customer, invoice: Invoice, note: Object) -> list[int]:
+    """What a credit note takes from revenue, per line of its invoice."""
     lines = customer.more.get(("credit_note", note["id"]), {}).get("lines", note["lines"]["data"])
-    kinds = {net.line_id: net.revenue_type for net in invoice.nets}
-    parts: dict[str, int] = {}
+    places = {net.line_id: place for place, net in enumerate(invoice.nets)}
+    parts = [0] * len(invoice.nets)
     for line in lines:
         inclusive = sum(t["amount"] for t in line["taxes"] if t["tax_behavior"] == "inclusive")
         net = line["amount"] - line["discount_amount"] - inclusive
         named = line["invoice_line_item"]
-        spread = {kinds[named]: net} if named else split(net, invoice.nets)
-        for kind, amount in spread.items():
-            parts[kind] = parts.get(kind, 0) + amount
+        if named:
+            parts[places[named]] += net
+        else:
+            parts = [a + b for a, b in zip(parts, split(net, invoice.nets), strict=True)]
     return parts
 
 
@@ -275,7 +275,9 @@ def _issue(
         amount_due=obj["amount_due"] - pre_payment,
         amount_remaining=obj["amount_remaining"] - pre_payment,
     )
-    customer.post("credit_note", at, _note_revenue(customer, invoice, note), sign=-1)
+    parts = _note_revenue(customer, invoice, note)
+    _credit(invoice, parts)
+    customer.post("credit_note", at, invoice, parts, sign=-1)
 
 
 def _void_note(customer: Customer, at: int, invoice: Invoice, note: Object) -> None:
@@ -291,7 +293,14 @@ def _void_note(customer: Customer, at: int, invoice: Invoice, note: Object) -> N
         amount_due=obj["amount_due"] + total,
         amount_remaining=obj["amount_remaining"] + total,
     )
-    customer.post("credit_note_void", at, _note_revenue(customer, invoice, note))
+    parts = _note_revenue(customer, invoice, note)
+    _credit(invoice, parts, sign=-1)
+    customer.post("credit_note_void", at, invoice, parts)
+
+
+def _credit(invoice: Invoice, parts: list[int], sign: int = 1) -> None:
+    credited = invoice.credited or [0] * len(parts)
+    invoice.credited = [a + sign * b for a, b in zip(credited, parts, strict=True)]
 
 
 # --- disputes ----------------------------------------------------------------------------------
@@ -312,6 +321,7 @@ def dispute(customer: Customer, at: int, params: Params) -> None:
     status = "warning_needs_response" if is_warning else "needs_response"
     made = shapes.dispute(customer.new_id("du"), charge, at, amount, status)
     customer.keep(made)
+    parts: list[int] = []
     if not is_warning:
         taken = customer.settle(
             -amount,
@@ -327,13 +337,15 @@ def dispute(customer: Customer, at: int, params: Params) -> None:
         charge["disputed"] = True
         customer.emit("charge.updated", charge, at, {"disputed": False})
         customer.emit("charge.dispute.funds_withdrawn", made, at)
-        part = revenue_part(amount, invoice.nets, invoice.obj["total"])
-        customer.post("dispute", at, split(part, invoice.nets), sign=-1)
+        parts = invoice.take(amount)
+        customer.post("dispute", at, invoice, parts, sign=-1)
     days = int(params.get("closes_after_days", 30))
-    customer.at(at + days * DAY, _close, invoice, made, outcome)
+    customer.at(at + days * DAY, _close, invoice, made, outcome, parts)
 
 
-def _close(customer: Customer, at: int, invoice: Invoice, made: Object, outcome: str) -> None:
+def _close(
+    customer: Customer, at: int, invoice: Invoice, made: Object, outcome: str, parts: list[int]
+) -> None:
     if outcome == "won":
         back = customer.settle(
             made["amount"],
@@ -344,8 +356,7 @@ def _close(customer: Customer, at: int, invoice: Invoice, made: Object, outcome:
             fee=-_DISPUTE_FEE,
         )
         made["balance_transactions"] = [*made["balance_transactions"], dict(back)]
-        part = revenue_part(made["amount"], invoice.nets, invoice.obj["total"])
-        customer.post("dispute_reversal", at, split(part, invoice.nets))
+        customer.post("dispute_reversal", at, invoice, parts)
     customer.change("charge.dispute.closed", made, at, status=outcome)
     if outcome == "won":
         customer.emit("charge.dispute.funds_reinstated", made, at)

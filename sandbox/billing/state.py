@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -16,7 +16,7 @@ from sandbox.billing.catalogue import Catalogue, Coupon, Price
 from sandbox.billing.ids import stripe_id
 from sandbox.billing.movements import SubscriptionMrr
 from sandbox.billing.mrr import MrrItem, Rate, Reduction, item_mrrs
-from sandbox.billing.revenue import Entry, NetLine
+from sandbox.billing.revenue import Entry, NetLine, taking
 from sandbox.billing.shapes import Object
 from sandbox.company import Account
 
@@ -90,7 +90,13 @@ class Subscription:
 
 @dataclass
 class Invoice:
-    """An invoice, all of its lines (the object shows ten) and what they are worth as revenue."""
+    """An invoice, all of its lines (the object shows ten) and what they are worth as revenue.
+
+    Attributes:
+        credited: What credit notes in force have taken, per line.
+        written_off: What its write-off took, per line.
+        taken: Gross amount taken by refunds, disputes and write-offs so far.
+    """
 
     obj: Object
     lines: list[Object]
@@ -99,6 +105,15 @@ class Invoice:
     attempts: int = 0
     on_finalise: str = ""
     charge: Object | None = None
+    credited: list[int] = field(default_factory=list)
+    written_off: list[int] = field(default_factory=list)
+    taken: int = 0
+
+    def take(self, amount: int) -> list[int]:
+        """Take a gross amount back: what that is of each line's revenue."""
+        parts = taking(self.taken, amount, self.nets, self.obj["total"])
+        self.taken += amount
+        return parts
 
     @property
     def status(self) -> str:
@@ -227,13 +242,24 @@ class Customer:
         obj.update(changes)
         self.emit(kind, obj, at, previous)
 
-    def post(self, entry_type: str, at: int, parts: dict[str, int], sign: int = 1) -> None:
-        """Add revenue per type to the truth."""
+    def post(
+        self, entry_type: str, at: int, invoice: Invoice, parts: Sequence[int], sign: int = 1
+    ) -> None:
+        """Add revenue, a part per line of an invoice, to the truth."""
         if not self.account.livemode:
             return
         self.entries += [
-            Entry(self.truth_id, at, self.currency_code, kind, entry_type, sign * amount)
-            for kind, amount in parts.items()
+            Entry(
+                self.truth_id,
+                at,
+                self.currency_code,
+                line.revenue_type,
+                entry_type,
+                sign * amount,
+                line.start,
+                line.end,
+            )
+            for line, amount in zip(invoice.nets, parts, strict=True)
             if amount
         ]
 

@@ -206,6 +206,8 @@ class FromObjects:
     def __init__(self, objects):
         self.objects = objects
         self.sums = Counter()
+        self.taken = Counter()
+        self.credited = Counter()
         self.metered = {
             id_ for id_, price in objects["price"].items()
             if price["recurring"] and price["recurring"]["usage_type"] == "metered"
@@ -235,25 +237,37 @@ class FromObjects:
         """Split what is revenue already over an invoice's lines by net."""
         mine = self.lines[id_]
         parts = allocate(amount, [x.net for x in mine], [x.line_id for x in mine])
-        for line, part in zip(mine, parts, strict=True):
+        self.post_parts(at, currency, parts, id_, sign)
+        return parts
+
+    def post_parts(self, at, currency, parts, id_, sign):
+        for line, part in zip(self.lines[id_], parts, strict=True):
             self.post(at, currency, line.revenue_type, sign * part)
 
-    def gross(self, at, currency, amount, id_, sign):
-        total = self.objects["invoice"][id_]["total"]
-        part = half_up(Fraction(amount * sum(line.net for line in self.lines[id_]), total))
-        self.spread(at, currency, part, id_, sign)
+    def gross(self, at, currency, amount, id_):
+        """Take a gross amount: rounded on what has been taken in all, per line."""
+        mine, total = self.lines[id_], self.objects["invoice"][id_]["total"]
+        levels = []
+        for taken in (self.taken[id_], self.taken[id_] + amount):
+            part = half_up(Fraction(taken * sum(line.net for line in mine), total))
+            levels.append(allocate(part, [x.net for x in mine], [x.line_id for x in mine]))
+        self.taken[id_] += amount
+        parts = [after - before for before, after in zip(*levels, strict=True)]
+        self.post_parts(at, currency, parts, id_, -1)
+        return parts
 
     def invoices(self):
         for id_, invoice in self.objects["invoice"].items():
             at, currency = invoice["status_transitions"], invoice["currency"]
             for name, sign in (("finalized_at", 1), ("voided_at", -1)):
                 for line in self.lines[id_] if at[name] else ():
-                    self.post(at[name], currency, line.revenue_type, sign * line.net)
+                    gone = self.credited[line.line_id] if name == "voided_at" else 0
+                    self.post(at[name], currency, line.revenue_type, sign * (line.net - gone))
             if at["marked_uncollectible_at"]:
                 remained = invoice["amount_paid"] if at["paid_at"] else invoice["amount_remaining"]
-                self.gross(at["marked_uncollectible_at"], currency, remained, id_, -1)
+                parts = self.gross(at["marked_uncollectible_at"], currency, remained, id_)
                 if at["paid_at"]:
-                    self.gross(at["paid_at"], currency, remained, id_, 1)
+                    self.post_parts(at["paid_at"], currency, parts, id_, 1)
 
     def credit_notes(self):
         for note in self.objects["credit_note"].values():
@@ -262,10 +276,13 @@ class FromObjects:
                 named = line["invoice_line_item"]
                 if named:
                     self.post(note["created"], note["currency"], kinds[named], -net_of(line))
+                    self.credited[named] += net_of(line)
                 else:
-                    self.spread(
+                    parts = self.spread(
                         note["created"], note["currency"], net_of(line), note["invoice"], -1
                     )
+                    for mine, part in zip(self.lines[note["invoice"]], parts, strict=True):
+                        self.credited[mine.line_id] += part
 
     def refunds_and_disputes(self, closed):
         notes = self.objects["credit_note"].values()
@@ -274,13 +291,14 @@ class FromObjects:
             payment["payment"]["payment_intent"]: payment["invoice"]
             for payment in self.objects["invoice_payment"].values()
         }
-        for obj in [*self.objects["refund"].values(), *self.objects["dispute"].values()]:
+        objects = [*self.objects["refund"].values(), *self.objects["dispute"].values()]
+        for obj in sorted(objects, key=lambda obj: obj["created"]):
             if obj["id"] in linked or obj["status"].startswith("warning_"):
                 continue
             where = obj["currency"], obj["amount"], payments[obj["payment_intent"]]
-            self.gross(obj["created"], *where, -1)
+            parts = self.gross(obj["created"], *where)
             if obj["status"] == "won":
-                self.gross(closed[obj["id"]], *where, 1)
+                self.post_parts(closed[obj["id"]], obj["currency"], parts, where[-1], 1)
 
 
 def test_revenue_from_objects(world, objects):
@@ -290,8 +308,8 @@ def test_revenue_from_objects(world, objects):
         if e["type"] == "charge.dispute.closed"
     }
     found = FromObjects(objects)
-    found.invoices()
     found.credit_notes()
+    found.invoices()
     found.refunds_and_disputes(closed)
     truth = {
         (month, currency, kind): amount for month, currency, kind, amount in world.truth_revenue

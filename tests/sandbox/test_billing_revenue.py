@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from sandbox.billing.revenue import NetLine, allocate, half_up, revenue_part, split
+from sandbox.billing.revenue import NetLine, allocate, half_up, revenue_part, split, taking
 
 
 def test_half_up_goes_away_from_zero():
@@ -21,14 +21,22 @@ def test_case_13_an_unlinked_refund_of_half_an_invoice_with_tax():
     assert revenue_part(5950, lines, 11_900) == 5000
 
 
-def test_a_refund_is_split_over_types_by_net():
+def test_a_refund_is_split_over_lines_by_net():
     lines = [
         NetLine("il_1", "subscription", 6000),
         NetLine("il_2", "usage", 3000),
         NetLine("il_3", "usage", 1000),
     ]
     part = revenue_part(3333, lines, 10_000)
-    assert split(part, lines) == {"subscription": 2000, "usage": 1333}
+    assert split(part, lines) == [2000, 1000, 333]
+
+
+def test_a_refund_in_steps_takes_each_line_whole():
+    lines = [NetLine("a", "subscription", 50), NetLine("b", "usage", 50)]
+    steps = [(0, 40), (40, 40), (80, 39)]
+    assert [taking(before, amount, lines, 119) for before, amount in steps] == [
+        [17, 17], [17, 16], [16, 17],
+    ]  # fmt: skip
 
 
 def test_an_invoice_of_nothing_has_no_part():

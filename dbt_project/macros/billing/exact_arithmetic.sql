@@ -16,15 +16,18 @@
 (sign({{ a }}) * ((2 * abs({{ a }}) + ({{ b }})) // (2 * ({{ b }}))))
 {%- endmacro -%}
 
-{#- Minor units of a currency as minor units of the reporting currency, 6 places (half-up): amount × rate × 10^(exponents' difference). -#}
+{#- Minor units of a currency as minor units of the reporting currency, 6 places (half-up): amount × rate × 10^(exponents'
+    difference). Each difference has a factor of its own width: one wide enough for all of them would leave 10^15 no room. -#}
 {%- macro to_reporting(amount, rate, exponent, reporting_exponent) -%}
-cast(
-    cast({{ amount }} as decimal(28, 6)) * cast({{ rate }} as decimal(20, 12))
-    * cast(case {{ reporting_exponent }} - {{ exponent }}
-        when 0 then 1 when 1 then 10 when 2 then 100 when 3 then 1000
-        when -1 then 0.1 when -2 then 0.01 when -3 then 0.001
-    end as decimal(8, 3)) as decimal(28, 6)
-)
+{%- set product = 'cast(' ~ amount ~ ' as decimal(28, 6)) * cast(' ~ rate ~ ' as decimal(20, 12))' -%}
+case
+    when {{ rate }} = 1 and {{ reporting_exponent }} = {{ exponent }} then cast({{ amount }} as decimal(28, 6))
+    when {{ reporting_exponent }} = {{ exponent }} then cast({{ product }} as decimal(28, 6))
+    {%- for difference in [-3, -2, -1, 1, 2, 3] %}
+    when {{ reporting_exponent }} - {{ exponent }} = {{ difference }}
+        then cast({{ product }} * {{ ['0.001', '0.01', '0.1', '', '10', '100', '1000'][difference + 3] }} as decimal(28, 6))
+    {%- endfor %}
+end
 {%- endmacro -%}
 
 {#- Minor units as an amount for people: a decimal of the major unit. -#}

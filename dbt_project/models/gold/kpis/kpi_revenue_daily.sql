@@ -9,7 +9,7 @@ final as (
         date_partition,
         currency,
         revenue_type,
-        cast(sum(case when entry_type = 'line' then amount_minor else 0 end) as bigint) as invoiced_minor,
+        cast(sum(case when entry_type in ('line', 'charge') then amount_minor else 0 end) as bigint) as invoiced_minor,
         cast(sum(case when entry_type in ('void', 'credit_note', 'credit_note_void') then amount_minor else 0 end) as bigint)
             as credited_minor,
         cast(sum(case when entry_type in ('refund', 'dispute', 'dispute_reversal') then amount_minor else 0 end) as bigint)

@@ -1,5 +1,5 @@
 -- one row per dispute, with the instant at which it was closed
-{% set columns = stripe_head('fields') ~ ',' ~ stripe_dispute('fields') ~ ',' ~ instant_at('fields', 'balance_transactions[1].created') ~ ' as returned_at' %}
+{% set columns = stripe_head('fields') ~ ',' ~ stripe_dispute('fields') ~ ',' ~ json_below('fields', 'balance_transactions') ~ ' as transactions_json' %}
 with objects as (
     select * from {{ ref('int_stripe_objects') }}
     where object_type = 'dispute'
@@ -7,7 +7,7 @@ with objects as (
 
 events as (
     select * from {{ ref('int_stripe_events') }}
-    where event_type = 'charge.dispute.closed'
+    where event_type in ('charge.dispute.closed', 'charge.dispute.funds_reinstated')
 ),
 
 charges as (
@@ -26,14 +26,12 @@ intents as (
 
 opened as (
     select
-        known_at,
         {{ opened('raw_json', columns) }}
     from objects
 ),
 
 disputes as (
     select
-        known_at,
         {{- columns }}
     from opened
 ),
@@ -46,6 +44,20 @@ closings as (
     group by subject_id
 ),
 
+transaction_elements as (
+    {{ each_element('disputes', ['object_id'], 'transactions_json') }}
+),
+
+-- money that came back
+returns as (
+    select
+        object_id as dispute_id,
+        min({{ instant_at('element', 'created') }}) as returned_at
+    from transaction_elements
+    where {{ whole_at('element', 'amount') }} > 0
+    group by object_id
+),
+
 final as (
     select
         disputes.object_id as dispute_id,
@@ -56,9 +68,10 @@ final as (
         disputes.currency,
         disputes.amount_minor,
         disputes.created_at,
-        -- without the event: when the money came back, else when the end was first seen
+        -- Without the event: when the money came back; else its opening, so that a win of unknown date took nothing. Never when
+        -- we came to know of it, which another order of loads would change.
         case
-            when disputes.status in ('won', 'lost') then coalesce(closings.closed_at, disputes.returned_at, disputes.known_at)
+            when disputes.status in ('won', 'lost') then coalesce(closings.closed_at, returns.returned_at, disputes.created_at)
         end as closed_at
     from disputes
     left join intents
@@ -67,6 +80,8 @@ final as (
         on coalesce(disputes.charge_id, intents.charge_id) = charges.charge_id
     left join closings
         on disputes.object_id = closings.dispute_id
+    left join returns
+        on disputes.object_id = returns.dispute_id
 )
 
 select * from final

@@ -19,7 +19,8 @@ charges as (
 
 refunds as (
     select * from {{ ref('int_refunds') }}
-    where status = 'succeeded'
+    -- the oldest refunds have no status: they were done at once
+    where coalesce(status, 'succeeded') = 'succeeded'
 ),
 
 credit_notes as (
@@ -39,33 +40,8 @@ invoice_nets as (
     group by invoice_id
 ),
 
-line_entries as (
-    select
-        'line' as entry_type,
-        invoice_line_id as entry_key,
-        cast(null as varchar) as reverses_key,
-        invoice_id,
-        invoice_line_id,
-        net_minor as amount_minor,
-        finalized_at as occurred_at
-    from lines
-    union all
-    select
-        'void' as entry_type,
-        lines.invoice_id as entry_key,
-        lines.invoice_line_id as reverses_key,
-        lines.invoice_id,
-        lines.invoice_line_id,
-        -lines.net_minor as amount_minor,
-        invoices.voided_at as occurred_at
-    from lines
-    inner join invoices
-        on lines.invoice_id = invoices.invoice_id
-    where invoices.voided_at is not null
-),
-
 credit_note_elements as (
-    {{ each_element('credit_notes', ['credit_note_id', 'invoice_id', 'created_at', 'voided_at'], 'lines_json') }}
+    {{ each_element('credit_notes', ['credit_note_id', 'invoice_id', 'created_at'], 'lines_json') }}
 ),
 
 credit_note_lines as (
@@ -73,21 +49,34 @@ credit_note_lines as (
         credit_note_id,
         invoice_id,
         created_at,
-        voided_at,
         position as line_number,
         {{- stripe_credit_note_line('element') }}
     from credit_note_elements
 ),
 
+-- a line that names none of this invoice's lines is spread over all of them
 credit_parts as (
     select
-        *,
-        amount_minor - discount_minor - inclusive_tax_minor as net_minor
+        credit_note_lines.credit_note_id,
+        credit_note_lines.credit_note_id || '#' || credit_note_lines.line_number as entry_key,
+        credit_note_lines.invoice_id,
+        lines.invoice_line_id,
+        credit_note_lines.amount_minor - credit_note_lines.discount_minor - credit_note_lines.inclusive_tax_minor as net_minor,
+        credit_note_lines.created_at as occurred_at
     from credit_note_lines
+    left join lines
+        on
+            credit_note_lines.invoice_id = lines.invoice_id
+            and credit_note_lines.invoice_line_id = lines.invoice_line_id
+),
+
+notes_in_force as (
+    select * from credit_notes
+    where voided_at is null
 ),
 
 credit_refund_elements as (
-    {{ each_element('credit_notes', ['credit_note_id', 'voided_at'], 'refunds_json') }}
+    {{ each_element('notes_in_force', ['credit_note_id'], 'refunds_json') }}
 ),
 
 -- what a credit note has already taken from revenue is cash only when it is refunded
@@ -100,7 +89,7 @@ refund_links as (
     select
         refund_id,
         cast(null as bigint) as linked_minor
-    from credit_notes
+    from notes_in_force
     where refund_id is not null and refunds_json is null
 ),
 
@@ -114,14 +103,13 @@ linked_refunds as (
     group by refunds.refund_id, refunds.amount_minor
 ),
 
--- gross amounts taken from charges
+-- gross amounts taken back from charges
 charge_takings as (
     select
         'refund' as entry_type,
         refunds.refund_id as entry_key,
-        cast(null as varchar) as reverses_key,
         refunds.charge_id,
-        -(refunds.amount_minor - coalesce(linked_refunds.linked_minor, 0)) as gross_minor,
+        refunds.amount_minor - coalesce(linked_refunds.linked_minor, 0) as size_minor,
         refunds.created_at as occurred_at
     from refunds
     left join linked_refunds
@@ -130,21 +118,23 @@ charge_takings as (
     select
         'dispute' as entry_type,
         dispute_id as entry_key,
-        cast(null as varchar) as reverses_key,
         charge_id,
-        -amount_minor as gross_minor,
+        amount_minor as size_minor,
         created_at as occurred_at
     from disputes
-    union all
+),
+
+-- Every rounding from here on is of what has been taken in all, so that a refund in two steps is the whole to the minor unit,
+-- on every line of every invoice.
+charge_levels as (
     select
-        'dispute_reversal' as entry_type,
-        dispute_id as entry_key,
-        dispute_id as reverses_key,
-        charge_id,
-        amount_minor as gross_minor,
-        closed_at as occurred_at
-    from disputes
-    where status = 'won'
+        *,
+        sum(size_minor) over (
+            partition by charge_id
+            order by occurred_at, entry_type, entry_key rows between unbounded preceding and current row
+        ) as taken_minor
+    from charge_takings
+    where size_minor <> 0
 ),
 
 charge_shares as (
@@ -164,107 +154,103 @@ charge_shares as (
         on invoice_payments.invoice_id = invoices.invoice_id
 ),
 
--- the gross amount's part of each invoice (rounded cumulatively, so that the parts add up to it): its revenue part comes below
-takings as (
+-- what a charge's takings are of each invoice that it paid, by what it paid of each
+invoice_takings as (
     select
-        charge_takings.entry_type,
-        charge_takings.entry_key,
-        charge_takings.reverses_key,
+        charge_levels.entry_type,
+        charge_levels.entry_key,
         charge_shares.invoice_id,
         case
-            when charge_shares.invoice_count = 1 then charge_takings.gross_minor
             when charge_shares.charge_paid_minor = 0
-                then case when charge_shares.invoice_place = 1 then charge_takings.gross_minor else 0 end
+                then case when charge_shares.invoice_place = 1 then charge_levels.size_minor else 0 end
             else
-                {{ half_up_quotient(
-                    'cast(charge_takings.gross_minor as ' ~ big_integer() ~ ') * charge_shares.paid_up_to_minor',
+                {%- set shares = [
+                    ('', 'taken_minor', 'paid_up_to_minor'),
+                    ('-', 'taken_minor', 'paid_before_minor'),
+                    ('-', 'taken_before_minor', 'paid_up_to_minor'),
+                    ('+', 'taken_before_minor', 'paid_before_minor'),
+                ] %}
+                {%- for sign, taken, paid in shares %}
+                {{ sign }} {{ half_up_quotient(
+                    'cast(charge_levels.' ~ taken ~ ' as ' ~ big_integer() ~ ') * charge_shares.' ~ paid,
                     'charge_shares.charge_paid_minor'
                 ) }}
-                - {{ half_up_quotient(
-                    'cast(charge_takings.gross_minor as ' ~ big_integer() ~ ') * (charge_shares.paid_up_to_minor - charge_shares.paid_minor)',
-                    'charge_shares.charge_paid_minor'
-                ) }}
-        end as gross_minor,
-        charge_takings.occurred_at
-    from charge_takings
-    inner join charge_shares
-        on charge_takings.charge_id = charge_shares.charge_id
-    where charge_takings.gross_minor <> 0
+                {%- endfor %}
+        end as size_minor,
+        charge_levels.occurred_at
+    from (
+        select *, taken_minor - size_minor as taken_before_minor from charge_levels
+    ) as charge_levels
+    inner join (
+        select *, paid_up_to_minor - paid_minor as paid_before_minor from charge_shares
+    ) as charge_shares
+        on charge_levels.charge_id = charge_shares.charge_id
     union all
     select
         'bad_debt' as entry_type,
         invoice_id as entry_key,
-        invoice_id as reverses_key,
         invoice_id,
-        -written_off_minor as gross_minor,
+        written_off_minor as size_minor,
         marked_uncollectible_at as occurred_at
     from invoices
     where marked_uncollectible_at is not null
-    union all
-    select
-        'bad_debt_recovered' as entry_type,
-        invoice_id as entry_key,
-        invoice_id as reverses_key,
-        invoice_id,
-        written_off_minor as gross_minor,
-        -- paid after all; or voided, which reverses the lines whole
-        coalesce(paid_at, voided_at) as occurred_at
-    from invoices
-    where marked_uncollectible_at is not null and coalesce(paid_at, voided_at) >= marked_uncollectible_at
 ),
 
-wholes as (
+invoice_levels as (
     select
-        takings.entry_type,
-        takings.entry_key,
-        takings.reverses_key,
-        takings.invoice_id,
-        cast({{ half_up_quotient(
-            'cast(takings.gross_minor as ' ~ big_integer() ~ ') * invoice_nets.net_minor', 'invoices.total_minor'
-        ) }} as bigint) as whole_minor,
-        takings.occurred_at
-    from takings
+        *,
+        sum(size_minor) over (
+            partition by invoice_id
+            order by occurred_at, entry_type, entry_key rows between unbounded preceding and current row
+        ) as taken_minor
+    from invoice_takings
+    where size_minor <> 0
+),
+
+-- revenue without tax that has been taken from an invoice up to an entry (level 1), and before it (level 0)
+wholes as (
+    {%- for level, taken in [(1, 'invoice_levels.taken_minor'), (0, 'invoice_levels.taken_minor - invoice_levels.size_minor')] %}
+    select
+        invoice_levels.entry_type,
+        invoice_levels.entry_key,
+        {{ level }} as level,
+        invoice_levels.invoice_id,
+        -1 as direction,
+        {{ half_up_quotient(
+            'cast(' ~ taken ~ ' as ' ~ big_integer() ~ ') * invoice_nets.net_minor', 'invoices.total_minor'
+        ) }} as size_minor,
+        invoice_levels.occurred_at
+    from invoice_levels
     inner join invoices
-        on takings.invoice_id = invoices.invoice_id
+        on invoice_levels.invoice_id = invoices.invoice_id
     inner join invoice_nets
-        on takings.invoice_id = invoice_nets.invoice_id
+        on invoice_levels.invoice_id = invoice_nets.invoice_id
     where invoices.total_minor > 0
     union all
-    -- a credit note's line that names no line of the invoice is spread over all of them
+    {%- endfor %}
     select
         'credit_note' as entry_type,
-        credit_note_id || '#' || line_number as entry_key,
-        invoice_id as reverses_key,
+        entry_key,
+        1 as level,
         invoice_id,
-        -net_minor as whole_minor,
-        created_at as occurred_at
+        case when net_minor < 0 then 1 else -1 end as direction,
+        abs(net_minor) as size_minor,
+        occurred_at
     from credit_parts
     where invoice_line_id is null
-    union all
-    select
-        'credit_note_void' as entry_type,
-        credit_note_id || '#' || line_number as entry_key,
-        credit_note_id as reverses_key,
-        invoice_id,
-        net_minor as whole_minor,
-        voided_at as occurred_at
-    from credit_parts
-    where invoice_line_id is null and voided_at is not null
 ),
 
--- Split by the lines' nets, largest remainder, ties by line id: the sizes are split, then the sign put back, so that a
--- reversal mirrors what it reverses.
+-- split by the lines' nets, largest remainder, ties by line id
 weighted as (
     select
         wholes.*,
         lines.invoice_line_id,
-        abs(wholes.whole_minor) as size_minor,
         lines.net_minor as weight,
         sum(lines.net_minor) over (
-            partition by wholes.entry_type, wholes.entry_key, wholes.invoice_id
+            partition by wholes.entry_type, wholes.entry_key, wholes.level, wholes.invoice_id
         ) as weights,
         row_number() over (
-            partition by wholes.entry_type, wholes.entry_key, wholes.invoice_id order by lines.invoice_line_id
+            partition by wholes.entry_type, wholes.entry_key, wholes.level, wholes.invoice_id order by lines.invoice_line_id
         ) as line_place
     from wholes
     inner join lines
@@ -294,9 +280,9 @@ placed as (
     select
         *,
         row_number() over (
-            partition by entry_type, entry_key, invoice_id order by remainder desc, invoice_line_id
+            partition by entry_type, entry_key, level, invoice_id order by remainder desc, invoice_line_id
         ) as remainder_place,
-        size_minor - sum(part_minor) over (partition by entry_type, entry_key, invoice_id) as missing_minor
+        size_minor - sum(part_minor) over (partition by entry_type, entry_key, level, invoice_id) as missing_minor
     from floored
 ),
 
@@ -304,47 +290,139 @@ split_entries as (
     select
         entry_type,
         entry_key,
-        reverses_key,
         invoice_id,
         invoice_line_id,
-        cast(
-            (part_minor + case when remainder_place <= missing_minor then 1 else 0 end)
-            * case when whole_minor < 0 then -1 else 1 end as bigint
-        ) as amount_minor,
+        cast(sum(
+            direction * case when level = 1 then 1 else -1 end
+            * (part_minor + case when remainder_place <= missing_minor then 1 else 0 end)
+        ) as bigint) as amount_minor,
         occurred_at
     from placed
+    group by entry_type, entry_key, invoice_id, invoice_line_id, occurred_at
 ),
 
-credit_entries as (
+taken_entries as (
+    select
+        entry_type,
+        entry_key,
+        case when entry_type in ('credit_note', 'bad_debt') then invoice_id end as reverses_key,
+        invoice_id,
+        invoice_line_id,
+        amount_minor,
+        occurred_at
+    from split_entries
+    union all
     select
         'credit_note' as entry_type,
-        credit_note_id || '#' || line_number as entry_key,
+        entry_key,
         invoice_line_id as reverses_key,
         invoice_id,
         invoice_line_id,
         -net_minor as amount_minor,
-        created_at as occurred_at
+        occurred_at
     from credit_parts
     where invoice_line_id is not null
+),
+
+-- What is given back is, line by line, what was taken. A void ends it all: a credit note that is voided with or after its
+-- invoice has nothing left to give back.
+returns as (
+    select
+        'dispute' as entry_type,
+        dispute_id as entry_key,
+        'dispute_reversal' as return_type,
+        dispute_id as reverses_key,
+        closed_at as occurred_at
+    from disputes
+    where status = 'won'
     union all
     select
-        'credit_note_void' as entry_type,
-        credit_note_id || '#' || line_number as entry_key,
-        credit_note_id as reverses_key,
+        'bad_debt' as entry_type,
+        invoice_id as entry_key,
+        'bad_debt_recovered' as return_type,
+        invoice_id as reverses_key,
+        -- paid after all; or voided, which reverses the lines whole
+        coalesce(paid_at, voided_at) as occurred_at
+    from invoices
+    where marked_uncollectible_at is not null and coalesce(paid_at, voided_at) >= marked_uncollectible_at
+    union all
+    select
+        'credit_note' as entry_type,
+        credit_parts.entry_key,
+        'credit_note_void' as return_type,
+        credit_notes.credit_note_id as reverses_key,
+        credit_notes.voided_at as occurred_at
+    from credit_parts
+    inner join credit_notes
+        on credit_parts.credit_note_id = credit_notes.credit_note_id
+    inner join invoices
+        on credit_parts.invoice_id = invoices.invoice_id
+    where credit_notes.voided_at < coalesce(invoices.voided_at, {{ end_of_time() }})
+),
+
+returned_entries as (
+    select
+        returns.return_type as entry_type,
+        returns.entry_key,
+        returns.reverses_key,
+        taken_entries.invoice_id,
+        taken_entries.invoice_line_id,
+        -taken_entries.amount_minor as amount_minor,
+        returns.occurred_at
+    from returns
+    inner join taken_entries
+        on returns.entry_type = taken_entries.entry_type and returns.entry_key = taken_entries.entry_key
+),
+
+credited as (
+    select
+        invoice_id,
+        invoice_line_id,
+        sum(amount_minor) as credited_minor
+    from (
+        select * from taken_entries
+        where entry_type = 'credit_note'
+        union all
+        select * from returned_entries
+        where entry_type = 'credit_note_void'
+    ) as credit_entries
+    group by invoice_id, invoice_line_id
+),
+
+line_entries as (
+    select
+        'line' as entry_type,
+        invoice_line_id as entry_key,
+        cast(null as varchar) as reverses_key,
         invoice_id,
         invoice_line_id,
         net_minor as amount_minor,
-        voided_at as occurred_at
-    from credit_parts
-    where invoice_line_id is not null and voided_at is not null
+        finalized_at as occurred_at
+    from lines
+    union all
+    -- a void takes what its credit notes have left
+    select
+        'void' as entry_type,
+        lines.invoice_id as entry_key,
+        lines.invoice_line_id as reverses_key,
+        lines.invoice_id,
+        lines.invoice_line_id,
+        -(lines.net_minor + coalesce(credited.credited_minor, 0)) as amount_minor,
+        invoices.voided_at as occurred_at
+    from lines
+    inner join invoices
+        on lines.invoice_id = invoices.invoice_id
+    left join credited
+        on lines.invoice_id = credited.invoice_id and lines.invoice_line_id = credited.invoice_line_id
+    where invoices.voided_at is not null
 ),
 
 invoice_entries as (
     select * from line_entries
     union all
-    select * from credit_entries
+    select * from taken_entries
     union all
-    select * from split_entries
+    select * from returned_entries
 ),
 
 described as (
@@ -377,33 +455,91 @@ described as (
     where invoice_entries.entry_type = 'line' or invoice_entries.amount_minor <> 0
 ),
 
--- a charge that paid no invoice: all of what is taken back is revenue of its own kind
+-- Where a customer's invoice was paid by something that we don't know, a charge of his without an invoice may be just that:
+-- nothing is counted twice.
+unexplained_payers as (
+    select
+        invoices.customer_id,
+        invoices.currency
+    from invoices
+    left join invoice_payments
+        on invoices.invoice_id = invoice_payments.invoice_id
+    where invoices.amount_paid_minor > 0 and invoice_payments.invoice_id is null
+    group by invoices.customer_id, invoices.currency
+),
+
+-- a charge that paid no invoice: revenue of its own kind, without any word of tax
+loose_charges as (
+    select
+        charges.charge_id,
+        coalesce(charges.customer_id, 'unknown') as customer_id,
+        charges.currency,
+        coalesce(charges.amount_captured_minor, charges.amount_minor) as amount_minor,
+        charges.created_at
+    from charges
+    left join invoice_payments
+        on charges.charge_id = invoice_payments.charge_id
+    left join unexplained_payers
+        on charges.customer_id = unexplained_payers.customer_id and charges.currency = unexplained_payers.currency
+    where
+        charges.status = 'succeeded' and {{ var('charges_without_invoice_are_revenue') }}
+        and invoice_payments.charge_id is null and unexplained_payers.customer_id is null
+),
+
+loose_amounts as (
+    select
+        'charge' as entry_type,
+        charge_id as entry_key,
+        cast(null as varchar) as reverses_key,
+        charge_id,
+        amount_minor,
+        created_at as occurred_at
+    from loose_charges
+    union all
+    select
+        entry_type,
+        entry_key,
+        charge_id as reverses_key,
+        charge_id,
+        -size_minor as amount_minor,
+        occurred_at
+    from charge_levels
+    union all
+    select
+        'dispute_reversal' as entry_type,
+        dispute_id as entry_key,
+        dispute_id as reverses_key,
+        charge_id,
+        amount_minor,
+        closed_at as occurred_at
+    from disputes
+    where status = 'won'
+),
+
 loose_entries as (
     select
-        charge_takings.entry_type,
-        charge_takings.entry_key,
-        charge_takings.reverses_key,
+        loose_amounts.entry_type,
+        loose_amounts.entry_key,
+        loose_amounts.reverses_key,
         cast(null as varchar) as invoice_id,
-        charges.charge_id as invoice_line_id,
-        coalesce(charges.customer_id, 'unknown') as customer_id,
+        loose_charges.charge_id as invoice_line_id,
+        loose_charges.customer_id,
         cast(null as varchar) as subscription_id,
         cast(null as varchar) as price_id,
         'one_time' as revenue_type,
-        charges.currency,
-        cast(charge_takings.gross_minor as bigint) as amount_minor,
+        loose_charges.currency,
+        cast(loose_amounts.amount_minor as bigint) as amount_minor,
         0 as discount_minor,
         0 as tax_minor,
         cast(null as decimal(38, 12)) as quantity,
         false as is_proration,
-        charge_takings.occurred_at as period_start_at,
-        charge_takings.occurred_at as period_end_at,
-        charge_takings.occurred_at
-    from charge_takings
-    inner join charges
-        on charge_takings.charge_id = charges.charge_id
-    left join charge_shares
-        on charge_takings.charge_id = charge_shares.charge_id
-    where charge_shares.charge_id is null and charge_takings.gross_minor <> 0
+        loose_charges.created_at as period_start_at,
+        loose_charges.created_at as period_end_at,
+        loose_amounts.occurred_at
+    from loose_amounts
+    inner join loose_charges
+        on loose_amounts.charge_id = loose_charges.charge_id
+    where loose_amounts.amount_minor <> 0
 ),
 
 final as (

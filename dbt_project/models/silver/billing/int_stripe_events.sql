@@ -1,4 +1,4 @@
--- one row per Stripe event of the expected mode about a subscription, a customer or a discount, an invoice's write-off or a dispute's end
+-- one row per Stripe event of the expected mode about a subscription, a customer or a discount, an invoice's write-off or failed payment, or a dispute's end
 with events as (
     select * from {{ ref('stg_stripe__events') }}
 ),
@@ -12,7 +12,10 @@ ranked as (
         coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }}
         and (
             object_type in ('subscription', 'customer', 'discount', 'price', 'coupon')
-            or event_type in ('invoice.marked_uncollectible', 'charge.dispute.closed')
+            or event_type in (
+                'invoice.marked_uncollectible', 'invoice.payment_failed', 'charge.dispute.closed',
+                'charge.dispute.funds_reinstated'
+            )
         )
 ),
 
