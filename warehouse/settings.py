@@ -55,7 +55,9 @@ class Settings(BaseSettings):
         "period_end", validation_alias="CHURN_RECOGNITION"
     )
     paused_counts_as_mrr: bool = Field(False, validation_alias="PAUSED_COUNTS_AS_MRR")
+    past_due_counts_as_mrr: bool = Field(True, validation_alias="PAST_DUE_COUNTS_AS_MRR")
     migration_grace_hours: int = Field(24, ge=0, validation_alias="MIGRATION_GRACE_HOURS")
+    fx_grace_days: int = Field(4, ge=0, le=31, validation_alias="FX_GRACE_DAYS")
     gross_margin: float = Field(1.0, gt=0, le=1, validation_alias="GROSS_MARGIN")
     min_responses: int = Field(5, ge=1, validation_alias="MIN_RESPONSES")
     min_group_size: int = Field(5, ge=1, validation_alias="MIN_GROUP_SIZE")

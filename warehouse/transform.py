@@ -146,7 +146,12 @@ def _premises(settings: Settings, layer: Layer) -> str:
         seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
         for seed in sorted((DBT_PROJECT / "seeds").glob("*.csv"))
     }
-    return json.dumps({"variables": variables, "seeds": seeds, "landed": landed}, sort_keys=True)
+    # variables without a setting stand in the project file
+    project = hashlib.sha256((DBT_PROJECT / "dbt_project.yml").read_bytes()).hexdigest()
+    return json.dumps(
+        {"variables": variables, "project": project, "seeds": seeds, "landed": landed},
+        sort_keys=True,
+    )
 
 
 def _lock(settings: Settings, path: Path, layer: Layer):
@@ -193,7 +198,9 @@ def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
         "as_of": clock.now(settings).strftime("%Y-%m-%d %H:%M:%S"),
         "churn_recognition": settings.churn_recognition,
         "paused_counts_as_mrr": settings.paused_counts_as_mrr,
+        "past_due_counts_as_mrr": settings.past_due_counts_as_mrr,
         "migration_grace_hours": settings.migration_grace_hours,
+        "fx_grace_days": settings.fx_grace_days,
         "gross_margin": settings.gross_margin,
         "min_responses": settings.min_responses,
         "expected_livemode": "_test_" not in key,

@@ -116,7 +116,7 @@ termed as (
     inner join discounts
         on running.discount_id = discounts.discount_id
     where
-        discounts.duration in ('forever', 'repeating')
+        discounts.duration in ('forever'{{ ", 'repeating'" if var('repeating_discounts_lower_mrr') }})
         and (
             discounts.products_json is null
             or discounts.products_json = '[]'

@@ -9,14 +9,17 @@ discounts as (
     select * from {{ ref('int_item_discounts') }}
 ),
 
--- a status, a pause or a request to cancel can take all of it away; `counts` says whether the item is recurring at all
+-- a status, a pause or a request to cancel can take all of it away
+{%- set counting = ['active'] %}
+{%- do counting.append('past_due') if var('past_due_counts_as_mrr') %}
+{%- do counting.append('trialing') if var('trials_count_as_mrr') %}
 judged as (
     select
         *,
         coalesce(usage_type, 'licensed') <> 'metered' and price_type = 'recurring' and recurring_interval is not null
             as is_recurring,
         case
-            when status not in ('active', 'past_due') then status
+            when status not in ('{{ counting | join("', '") }}') then status
             {%- if not var('paused_counts_as_mrr') %}
             when is_collection_paused then 'paused'
             {%- endif %}
@@ -25,8 +28,10 @@ judged as (
             {%- endif %}
         end as zero_reason,
         -- amounts per period times `per_twelve` over twelve times the interval's count are amounts per month
-        case recurring_interval when 'month' then 12 when 'year' then 1 when 'week' then 52 when 'day' then 365 end
-            as per_twelve,
+        case recurring_interval
+            when 'month' then 12 when 'year' then 1
+            when 'week' then {{ var('weeks_per_year') }} when 'day' then {{ var('days_per_year') }}
+        end as per_twelve,
         case
             when divide_by > 1 and round_direction = 'up' then (quantity + divide_by - 1) // divide_by
             when divide_by > 1 then quantity // divide_by
@@ -67,6 +72,10 @@ tiered as (
         valid_from,
         sum(
             case
+                {%- if var('zero_quantity_pays_first_tier') %}
+                -- nothing used or no seats: the first tier's flat fee is charged all the same
+                when billed_quantity = 0 and above = 0 then flat_minor
+                {%- endif %}
                 when billed_quantity <= above then 0
                 when tiers_mode = 'volume' and (up_to is null or billed_quantity <= up_to)
                     then unit_minor * billed_quantity + flat_minor
@@ -89,7 +98,7 @@ priced as (
         ) as gross_twelfths,
         -- what brings twelfths of a period's amount down to a month and takes the tax out, in units of 1e-6
         cast(12 * judged.interval_count as {{ big_integer() }})
-        * cast(cast((100 + judged.inclusive_percent) * 1000000 as decimal(20, 0)) as {{ big_integer() }}) as divisor
+        * cast(cast((100 + {{ '0' if var('inclusive_tax_counts_as_mrr') else 'judged.inclusive_percent' }}) * 1000000 as decimal(20, 0)) as {{ big_integer() }}) as divisor
     from judged
     left join tiered
         on

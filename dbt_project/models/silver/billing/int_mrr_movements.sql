@@ -43,7 +43,11 @@ totals as (
         sum(steps.mrr_minor) as mrr_after,
         -- several currencies at once: the direction is that of the sum at the day's rates
         sum(case when steps.valid_from = instants.occurred_at and instants.currency_count > 1
-            then {{ to_reporting('steps.mrr_change_minor', 'coalesce(fx_rates.rate_to_reporting, 1)', 'coalesce(currencies.exponent, 2)', 2) }}
+            then {{ to_reporting(
+                'steps.mrr_change_minor',
+                rate_or_error('fx_rates.rate_to_reporting', 'steps.currency', reporting_date('instants.occurred_at')),
+                'currencies.exponent', 2,
+            ) }}
             when steps.valid_from = instants.occurred_at then steps.mrr_change_minor
             else 0
         end) as direction
@@ -127,7 +131,7 @@ fall_reasons as (
         falls.subscription_id,
         case
             when versions.status = 'paused' or paused_segments.is_paused = 1 then 'pause'
-            when versions.status in ('unpaid', 'incomplete_expired') then 'involuntary'
+            when versions.status in ('unpaid', 'incomplete_expired'{{ ", 'past_due'" if not var('past_due_counts_as_mrr') }}) then 'involuntary'
             when versions.cancellation_reason in ('payment_failed', 'payment_disputed') then 'involuntary'
             when versions.status = 'canceled' and versions.cancellation_reason is null and before_end.status in ('past_due', 'unpaid')
                 then 'involuntary'

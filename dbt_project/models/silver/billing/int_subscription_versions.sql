@@ -198,18 +198,45 @@ last_of_instant as (
     from parts
 ),
 
+-- In an inferred first state nobody had asked for the end before `canceled_at`; where that is not said, before the first sight.
+requests as (
+    select
+        *,
+        case
+            when is_inferred and (is_cancel_at_period_end or cancel_at is not null) then coalesce(canceled_at, known_at)
+        end as asked_at,
+        lead(begins_at) over (partition by object_id order by begins_at) as ends_at
+    from last_of_instant
+    where place = 1
+),
+
+asked_parts as (
+    select
+        *,
+        begins_at as holds_from,
+        coalesce(asked_at <= begins_at, true) as knows_request
+    from requests
+    union all
+    select
+        *,
+        asked_at as holds_from,
+        true as knows_request
+    from requests
+    where asked_at > begins_at and asked_at < coalesce(ends_at, {{ end_of_time() }})
+),
+
 final as (
     select
         object_id as subscription_id,
         stripe_customer_id,
-        row_number() over (partition by object_id order by begins_at) as version_number,
-        begins_at as valid_from,
-        coalesce(lead(begins_at) over (partition by object_id order by begins_at), {{ end_of_time() }}) as valid_to,
+        row_number() over (partition by object_id order by holds_from) as version_number,
+        holds_from as valid_from,
+        coalesce(lead(holds_from) over (partition by object_id order by holds_from), {{ end_of_time() }}) as valid_to,
         status_then as status,
         currency,
         pause_behavior,
         pause_resumes_at,
-        is_cancel_at_period_end,
+        is_cancel_at_period_end and knows_request as is_cancel_at_period_end,
         is_automatic_tax,
         is_inferred,
         has_more_items,
@@ -224,14 +251,13 @@ final as (
         started_at,
         trial_start_at,
         trial_end_at,
-        canceled_at,
-        cancel_at,
+        case when knows_request then canceled_at end as canceled_at,
+        case when knows_request then cancel_at end as cancel_at,
         case when status_then = status then ended_at end as ended_at,
         current_period_start_at,
         current_period_end_at,
         known_at as noted_at
-    from last_of_instant
-    where place = 1
+    from asked_parts
 )
 
 select * from final

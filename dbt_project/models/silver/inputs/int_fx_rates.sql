@@ -1,8 +1,9 @@
 -- one row per day and currency: what one unit of it is worth in the reporting currency that day.
 --
 -- Rates are quoted as they come (one base buys `rate` quote); a currency is converted directly where a rate says so, else by
--- the inverse, else across one third currency. A day without a rate has no row: whoever needs it must fail, not guess. The
--- reporting currency itself is worth 1 on every day: a company of one currency needs no table of rates.
+-- the inverse, else across one third currency. Where a day has no rate the newest one before it stands in for at most
+-- `fx_grace_days` (weekends, a file that is a day late) and says so; after them there is no row: whoever needs it must fail, not
+-- guess. The reporting currency itself is worth 1 on every day: a company of one currency needs no table of rates.
 
 with
 
@@ -62,7 +63,7 @@ choices as (
 
 ),
 
-final as (
+quoted as (
 
     select
         rate_on as date,
@@ -71,6 +72,44 @@ final as (
         {{ arg_min('rate_source', "(roundabout, via)") }} as rate_source
     from choices
     group by rate_on, from_currency
+
+),
+
+followed as (
+
+    select
+        *,
+        lead(date) over (partition by currency order by date) as next_date
+    from quoted
+
+),
+
+days_after as (
+
+    {%- for days in range(1 + var('fx_grace_days')) %}
+    select {{ days }} as days{{ " union all" if not loop.last }}
+    {%- endfor %}
+
+),
+
+final as (
+
+    select
+        {{ add_days('followed.date', 'days_after.days') }} as date,
+        followed.currency,
+        followed.rate_to_reporting,
+        followed.rate_source,
+        days_after.days > 0 as is_carried,
+        followed.date as quoted_on
+    from followed
+    inner join days_after
+        on
+            days_after.days = 0
+            or (
+                followed.currency != '{{ var("reporting_currency") }}'
+                and {{ add_days('followed.date', 'days_after.days') }} < coalesce(followed.next_date, date '9999-12-31')
+                and {{ add_days('followed.date', 'days_after.days') }} <= {{ last_known_day() }}
+            )
 
 )
 
