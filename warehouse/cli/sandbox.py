@@ -30,6 +30,9 @@ def create(
     months: int = typer.Option(18, min=1, help="Length of its history, from 2024-01-01."),
     seed: int = typer.Option(7, help="The same seed gives the same company."),
     calls: int = typer.Option(1_000_000, min=0, help="About how many API calls in all."),
+    event_retention_days: int | None = typer.Option(
+        None, min=1, help="Let Stripe forget its events after so many days, as the real one does."
+    ),
 ) -> None:
     """Create the company (nothing happens if the same one is there)."""
     from sandbox.world import create as create_company
@@ -37,7 +40,12 @@ def create(
     settings = _sandbox_settings()
     with console.status("simulating the company"):
         summary = create_company(
-            settings, customers=customers, months=months, seed=seed, calls=calls
+            settings,
+            customers=customers,
+            months=months,
+            seed=seed,
+            calls=calls,
+            event_retention_days=event_retention_days,
         )
     console.print(summary, highlight=False)
 
