@@ -110,17 +110,33 @@ removals as (
     group by subject_id
 ),
 
+-- a discount of a customer that begins is a look at it too
+customer_discounts as (
+    select
+        stripe_customer_id,
+        known_at,
+        discount_id
+    from customer_looks
+    union all
+    select
+        stripe_customer_id,
+        start_at as known_at,
+        discount_id
+    from discounts
+    where subscription_id is null and subscription_item_id is null and one_off_id is null
+),
+
 -- a customer has one discount at a time: another one, or none, seen later ends it
 replacements as (
     select
         discounts.discount_id,
-        min(customer_looks.known_at) as replaced_at
+        min(customer_discounts.known_at) as replaced_at
     from discounts
-    inner join customer_looks
+    inner join customer_discounts
         on
-            discounts.stripe_customer_id = customer_looks.stripe_customer_id
-            and customer_looks.known_at > discounts.start_at
-            and coalesce(customer_looks.discount_id, '') <> discounts.discount_id
+            discounts.stripe_customer_id = customer_discounts.stripe_customer_id
+            and customer_discounts.known_at > discounts.start_at
+            and coalesce(customer_discounts.discount_id, '') <> discounts.discount_id
     where
         discounts.subscription_id is null and discounts.subscription_item_id is null
         and discounts.one_off_id is null

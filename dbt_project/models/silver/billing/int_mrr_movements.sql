@@ -5,6 +5,7 @@ with steps as (
 
 subscription_steps as (
     select * from {{ ref('int_subscription_mrr_steps') }}
+    where mrr_minor > 0
 ),
 
 versions as (

@@ -117,7 +117,8 @@ final as (
     left join successions
         on steps.subscription_id = successions.subscription_id
     where
-        steps.mrr_minor > 0
+        -- a subscription that is discounted to nothing still has its list MRR
+        (steps.mrr_minor > 0 or steps.list_mrr_minor > 0)
         and (successions.handed_over_at is null or steps.valid_from < successions.handed_over_at)
 )
 

@@ -138,10 +138,10 @@ changes as (
         case
             when
                 status_before = 'trialing' and status <> 'trialing'
-                and trial_end_before > noted_before and trial_end_before <= noted_from
+                and trial_end_before >= noted_before and trial_end_before <= noted_from
                 then trial_end_before
-            when status = 'paused' and paused_at > noted_before and paused_at <= noted_from then paused_at
-            when status = 'canceled' and status_before <> 'canceled' and ended_at > noted_before and ended_at <= noted_from
+            when status = 'paused' and paused_at >= noted_before and paused_at <= noted_from then paused_at
+            when status = 'canceled' and status_before <> 'canceled' and ended_at >= noted_before and ended_at <= noted_from
                 then ended_at
             else noted_from
         end as valid_from
@@ -225,13 +225,23 @@ asked_parts as (
     where asked_at > begins_at and asked_at < coalesce(ends_at, {{ end_of_time() }})
 ),
 
+-- old API versions don't say why; what was seen later does
+known_reasons as (
+    select
+        object_id,
+        {{ arg_max('cancellation_reason', '(known_at, state_id)') }} as cancellation_reason
+    from keyed
+    where status = 'canceled' and cancellation_reason is not null
+    group by object_id
+),
+
 final as (
     select
-        object_id as subscription_id,
+        asked_parts.object_id as subscription_id,
         stripe_customer_id,
-        row_number() over (partition by object_id order by holds_from) as version_number,
+        row_number() over (partition by asked_parts.object_id order by holds_from) as version_number,
         holds_from as valid_from,
-        coalesce(lead(holds_from) over (partition by object_id order by holds_from), {{ end_of_time() }}) as valid_to,
+        coalesce(lead(holds_from) over (partition by asked_parts.object_id order by holds_from), {{ end_of_time() }}) as valid_to,
         status_then as status,
         currency,
         pause_behavior,
@@ -240,7 +250,9 @@ final as (
         is_automatic_tax,
         is_inferred,
         has_more_items,
-        cancellation_reason,
+        coalesce(
+            asked_parts.cancellation_reason, case when status_then = 'canceled' then known_reasons.cancellation_reason end
+        ) as cancellation_reason,
         collection_method,
         origin,
         event_type,
@@ -258,6 +270,8 @@ final as (
         current_period_end_at,
         known_at as noted_at
     from asked_parts
+    left join known_reasons
+        on asked_parts.object_id = known_reasons.object_id
 )
 
 select * from final
