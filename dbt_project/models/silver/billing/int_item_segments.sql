@@ -50,6 +50,7 @@ line_taxes as (
     select
         taxed_elements.subscription_item_id,
         taxed_elements.created_at,
+        taxed_elements.invoice_line_id,
         sum(tax_rates.percentage) as inclusive_percent
     from taxed_elements
     left join tax_rates
@@ -66,6 +67,21 @@ line_taxes as (
     group by taxed_elements.subscription_item_id, taxed_elements.created_at, taxed_elements.invoice_line_id
 ),
 
+-- a line that charges something and has no tax inside says so too: he has become exempt
+untaxed_lines as (
+    select
+        invoice_lines.subscription_item_id,
+        invoice_lines.created_at
+    from invoice_lines
+    left join line_taxes
+        on
+            invoice_lines.subscription_item_id = line_taxes.subscription_item_id
+            and invoice_lines.invoice_line_id = line_taxes.invoice_line_id
+    where
+        invoice_lines.subscription_item_id is not null and invoice_lines.amount_minor > 0
+        and line_taxes.invoice_line_id is null
+),
+
 automatic_taxes as (
     select
         subscription_item_id,
@@ -79,7 +95,11 @@ automatic_taxes as (
             subscription_item_id,
             created_at,
             max(inclusive_percent) as inclusive_percent
-        from line_taxes
+        from (
+            select subscription_item_id, created_at, inclusive_percent from line_taxes
+            union all
+            select subscription_item_id, created_at, 0 as inclusive_percent from untaxed_lines
+        ) as either_line
         group by subscription_item_id, created_at
     ) as by_instant
 ),
