@@ -6,6 +6,7 @@ of all models, which need the tables to be there; and a company in USD that has 
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.dbt import billing_cases
 from tests.dbt.billing_company import NOW
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import rows_of
+from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 from warehouse.transform import build, run_dbt
 
@@ -173,6 +175,28 @@ def test_the_master_table_begins_with_the_first_customer_of_stripe(warehouse: Se
         warehouse,
         "select customers_paying, round(mrr_amount, 2), calls, error_rate from gold.kpi_daily where day = '2024-05-30'",
     ) == [(10, Decimal("530.47"), 0, None)]
+
+
+def test_a_late_rate_is_carried_and_a_missing_one_stops_the_build(
+    warehouse: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(warehouse.home, tmp_path / "late")
+    bridge = ["run", "--full-refresh", "--select", "int_fx_rates", "kpi_mrr_daily"]
+    # the last rates are of 31 May; four days after them the build stands on those
+    late = warehouse.over(home=tmp_path / "late", as_of=NOW + timedelta(days=4))
+    run_dbt(late, bridge, target="dev")
+    assert rows_of(
+        late,
+        "select max(quoted_on), max(date) from silver.int_fx_rates where currency = 'USD' and is_carried",
+    ) == [(date(2024, 5, 31), date(2024, 6, 4))]
+    assert rows_of(
+        late,
+        "select max(date_partition), max(mrr_reporting_minor) from gold.kpi_mrr_daily "
+        "where currency = 'JPY' and date_partition > '2024-05-31'",
+    ) == [(date(2024, 6, 3), Decimal(800))]
+    # on the fifth it stops, and says what is missing
+    with pytest.raises(WarehouseError, match=r"no exchange rate from \w{3} to EUR on 2024-06-05"):
+        run_dbt(late.over(as_of=NOW + timedelta(days=6)), bridge, target="dev")
 
 
 def test_a_company_of_one_currency_needs_no_rates(tmp_path: Path) -> None:

@@ -29,7 +29,11 @@ credit_notes as (
 
 disputes as (
     select * from {{ ref('int_disputes') }}
+    {%- if var('disputes_count_from') == 'loss' %}
+    where status = 'lost'
+    {%- else %}
     where status not like 'warning%' and status <> 'prevented'
+    {%- endif %}
 ),
 
 invoice_nets as (
@@ -120,7 +124,7 @@ charge_takings as (
         dispute_id as entry_key,
         charge_id,
         amount_minor as size_minor,
-        created_at as occurred_at
+        {{ 'coalesce(closed_at, created_at)' if var('disputes_count_from') == 'loss' else 'created_at' }} as occurred_at
     from disputes
 ),
 
@@ -193,7 +197,7 @@ invoice_takings as (
         written_off_minor as size_minor,
         marked_uncollectible_at as occurred_at
     from invoices
-    where marked_uncollectible_at is not null
+    where marked_uncollectible_at is not null and {{ var('bad_debt_reduces_revenue') }}
 ),
 
 invoice_levels as (
