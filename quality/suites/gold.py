@@ -155,6 +155,19 @@ join (
 where c.mrr_minor <> m.moved
 """
 
+_MRR_NOW = """
+select coalesce(h.customer_id, m.customer_id) as customer_id, h.mrr_minor, m.closing_minor
+from (
+    select customer_id, currency, sum(mrr_minor) as mrr_minor from {batch}
+    where valid_to = timestamp '9999-12-31' group by customer_id, currency
+) as h
+full join (
+    select customer_id, currency, sum(closing_mrr_minor) as closing_minor from gold.fact_customer_months
+    where month = (select max(month) from gold.fact_customer_months) group by customer_id, currency
+) as m on m.customer_id = h.customer_id and m.currency = h.currency
+where coalesce(h.mrr_minor, 0) <> coalesce(m.closing_minor, 0)
+"""
+
 # A source that is this far behind is said to be late; that is no reason not to publish (CONTRACT §7).
 LATE = "interval 2 days"
 
@@ -274,6 +287,39 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
+    "fact_mrr_history": Promise(
+        grain=("subscription_id", "subscription_item_id", "valid_from"),
+        sources=("stripe",),
+        checks=(
+            between("mrr_minor", 0),
+            no_rows(
+                "net MRR is at most list MRR",
+                "select id, mrr_minor, list_mrr_minor from {batch} where mrr_minor > list_mrr_minor",
+                "accuracy", column="mrr_minor", advice=REBUILD,
+            ),
+            no_rows(
+                "MRR that holds now = closing MRR of the running month",
+                _MRR_NOW, "accuracy", column="mrr_minor",
+                needs=("gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.is_complete"), advice=REBUILD,
+            ),
+        ),
+    ),
+    "dim_customer_months": Promise(grain=("customer_id", "month"), sources=("stripe",)),
+    "fact_customer_retention": Promise(
+        grain=("customer_id", "month", "interval_months"),
+        sources=("stripe",),
+        # a company in its first month has nobody who paid before it
+        may_be_empty=True,
+        checks=(
+            no_rows(
+                "what is kept is part of the start and of the end",
+                "select id, start_mrr_reporting_minor, end_mrr_reporting_minor, kept_mrr_reporting_minor from {batch} "
+                "where kept_mrr_reporting_minor <> least(start_mrr_reporting_minor, end_mrr_reporting_minor) "
+                "or is_churned <> (end_mrr_reporting_minor = 0)",
+                "accuracy", column="kept_mrr_reporting_minor", advice=REBUILD,
+            ),
+        ),
+    ),
     "fact_customer_health": Promise(
         columns=(
             "id", "customer_id", "health_score", "api_calls_last_7d", "api_calls_last_30d", "last_login_date",
@@ -361,6 +407,18 @@ PROMISES: dict[str, Promise] = {
     "kpi_mrr_daily": Promise(required=False, sources=("stripe",)),
     "kpi_retention_monthly": Promise(required=False, sources=("stripe",)),
     "kpi_cohorts": Promise(required=False, sources=("stripe",)),
+    "kpi_revenue_by_dimension": Promise(
+        grain=("month_start_on", "dimension", "value"),
+        sources=("stripe",),
+        checks=(
+            in_set("dimension", ("plan", "industry", "tier", "country", "currency")),
+            _bridge_row(
+                "kpi_revenue_by_dimension", "month_start_on, dimension, value", "mrr_reporting_minor", "reporting_minor",
+                has_fx=True,
+            ),
+        ),
+    ),
+    "metric_days": Promise(),
     "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
     "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_funnels": Promise(required=False, of_customers=True),

@@ -45,6 +45,26 @@ def sql(
         )
 
 
+@app.command(
+    name="mf",
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": [],
+    },
+)
+def metrics(
+    context: typer.Context,
+    edition: str = typer.Option(
+        "restricted", "--edition", help="restricted (all columns) or analyst (pseudonyms, no PII)."
+    ),
+) -> None:
+    """Ask the newest published version for metrics, in MetricFlow's words: `warehouse mf query --metrics mrr`."""
+    from serving.metrics import ask
+
+    ask(settings_for(), context.args or ["--help"], edition=edition)
+
+
 @app.command()
 def status(as_json: bool = typer.Option(False, "--json", help="For machines.")) -> None:
     """Show per source what is landed and complete, the last build and gates, and the published version."""

@@ -135,6 +135,12 @@ reported as (
                 'closing_mrr_minor', rate_or_error('closing_rate', 'currency', 'rate_on'), 'exponent', 'reporting_exponent',
             ) }}
         end as closing_mrr_reporting_minor,
+        case
+            when closing_list_mrr_minor = 0 then cast(0 as decimal(28, 6))
+            else {{ to_reporting(
+                'closing_list_mrr_minor', rate_or_error('closing_rate', 'currency', 'rate_on'), 'exponent', 'reporting_exponent',
+            ) }}
+        end as closing_list_mrr_reporting_minor,
         -- the change at one day's rates: what a currency did meanwhile is no movement
         case
             when opening_mrr_minor = closing_mrr_minor then cast(0 as decimal(28, 6))
@@ -186,7 +192,8 @@ final as (
             - coalesce(totalled.{{ type }}_reporting_minor, 0)
             {%- endfor %} as decimal(28, 6)
         ) as fx_reporting_minor,
-        totalled.closing_mrr_reporting_minor
+        totalled.closing_mrr_reporting_minor,
+        totalled.closing_list_mrr_reporting_minor
     from totalled
     left join joinings
         on totalled.customer_id = joinings.customer_id

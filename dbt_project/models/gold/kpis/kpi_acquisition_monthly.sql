@@ -1,7 +1,7 @@
 -- one row per month from the first signup, spend or paying customer to the running month.
 --
--- CAC = marketing spend of the month / customers whose first MRR ever fell into it; NULL where there was none. Its one definition:
--- kpi_mrr_monthly reads it here.
+-- CAC = marketing spend of the month / customers whose first MRR ever fell into it; NULL where there was none. kpi_mrr_monthly reads
+-- it here.
 
 with
 
@@ -30,11 +30,10 @@ signups as (
 new_customers as (
 
     select
-        cast(date_trunc('month', date_partition) as date) as month_start_on,
-        count(distinct customer_id) as new_paying_customers
-    from {{ ref('fact_mrr_movements') }}
-    where movement_type = 'new'
-    group by cast(date_trunc('month', date_partition) as date)
+        month as month_start_on,
+        {{ simple_metrics(['new_customers']) }}
+    from {{ ref('fact_customer_months') }}
+    group by month
 
 ),
 
@@ -42,7 +41,7 @@ spend as (
 
     select
         cast(date_trunc('month', date_partition) as date) as month_start_on,
-        sum(spend_reporting_minor) as spend_reporting_minor,
+        {{ simple_metrics(['marketing_spend']) }},
         sum(clicks) as clicks
     from {{ ref('fact_marketing_spend') }}
     group by cast(date_trunc('month', date_partition) as date)
@@ -63,12 +62,16 @@ final as (
         calendar.month_start_on,
         calendar.is_complete,
         cast(coalesce(signups.signups, 0) as bigint) as signups,
-        cast(coalesce(new_customers.new_paying_customers, 0) as bigint) as new_paying_customers,
+        cast(coalesce(new_customers.new_customers, 0) as bigint) as new_paying_customers,
         cast(coalesce(spend.clicks, 0) as bigint) as clicks,
-        cast(coalesce(spend.spend_reporting_minor, 0) as decimal(28, 6)) as spend_reporting_minor,
-        cast(coalesce({{ for_people('spend.spend_reporting_minor', 'reporting.exponent') }}, 0) as decimal(28, 6)) as spend_amount,
-        {{ rate('spend.spend_reporting_minor', 'new_customers.new_paying_customers') }} as cac_reporting_minor,
-        {{ rate(for_people('spend.spend_reporting_minor', 'reporting.exponent'), 'new_customers.new_paying_customers') }} as cac_amount
+        cast(coalesce(spend.marketing_spend, 0) as decimal(28, 6)) as spend_reporting_minor,
+        cast(coalesce({{ for_people('spend.marketing_spend', 'reporting.exponent') }}, 0) as decimal(28, 6)) as spend_amount,
+        cast({{ metric('cac', {
+            'marketing_spend': 'spend.marketing_spend', 'new_customers': 'new_customers.new_customers',
+        }) }} as double) as cac_reporting_minor,
+        cast({{ metric('cac', {
+            'marketing_spend': for_people('spend.marketing_spend', 'reporting.exponent'), 'new_customers': 'new_customers.new_customers',
+        }) }} as double) as cac_amount
     from calendar
     cross join reporting
     left join signups
@@ -81,7 +84,7 @@ final as (
         select least(
             coalesce((select min(month_start_on) from signups), date '9999-01-01'),
             coalesce((select min(month_start_on) from spend), date '9999-01-01'),
-            coalesce((select min(month_start_on) from new_customers), date '9999-01-01')
+            coalesce((select min(month_start_on) from new_customers where new_customers > 0), date '9999-01-01')
         )
     )
 

@@ -309,8 +309,12 @@ final as (
         -- revenue
         coalesce({{ for_people('mrr_by_day.mrr_minor', 'reporting.exponent') }}, 0) as mrr_amount,
         -- of the amount that stands beside it: ARR = 12 × MRR to the last digit
-        cast(12 * coalesce({{ for_people('mrr_by_day.mrr_minor', 'reporting.exponent') }}, 0) as decimal(28, 6)) as arr_amount,
-        {{ rate(for_people('mrr_by_day.mrr_minor', 'reporting.exponent'), 'mrr_by_day.customers_paying') }} as arpa_amount,
+        cast({{ metric('arr', {
+            'mrr': 'coalesce(' ~ for_people('mrr_by_day.mrr_minor', 'reporting.exponent') ~ ', 0)',
+        }) }} as decimal(28, 6)) as arr_amount,
+        cast({{ metric('arpa', {
+            'mrr': for_people('mrr_by_day.mrr_minor', 'reporting.exponent'), 'paying_customers': 'mrr_by_day.customers_paying',
+        }) }} as double) as arpa_amount,
         {% for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation'] %}
         coalesce({{ for_people('movements.' ~ type ~ '_minor', 'reporting.exponent') }}, 0) as mrr_{{ type }}_amount,
         {% endfor %}
@@ -318,9 +322,15 @@ final as (
             'coalesce(mrr_by_day.mrr_minor, 0) - lag(coalesce(mrr_by_day.mrr_minor, 0), 1, 0) over (order by days.day) - coalesce(movements.movements_minor, 0)',
             'reporting.exponent',
         ) }} as mrr_fx_amount,
-        {{ rate('mrr_by_day.lost_customers', 'mrr_by_day.start_customers') }} as logo_churn_rate_30d,
-        {{ rate('coalesce(mrr_by_day.kept_and_grown_minor, 0)', 'mrr_by_day.start_minor') }} as nrr_30d,
-        {{ rate('mrr_by_day.kept_minor', 'mrr_by_day.start_minor') }} as grr_30d,
+        -- the same ratios as over months, on an interval of 30 days
+        {%- set interval_of_30_days = {
+            'interval_start_customers': 'mrr_by_day.start_customers', 'interval_lost_customers': 'mrr_by_day.lost_customers',
+            'interval_start_mrr': 'mrr_by_day.start_minor', 'interval_end_mrr': 'coalesce(mrr_by_day.kept_and_grown_minor, 0)',
+            'interval_kept_mrr': 'mrr_by_day.kept_minor',
+        } %}
+        cast({{ metric('logo_churn', interval_of_30_days) }} as double) as logo_churn_rate_30d,
+        cast({{ metric('nrr', interval_of_30_days) }} as double) as nrr_30d,
+        cast({{ metric('grr', interval_of_30_days) }} as double) as grr_30d,
         coalesce({{ for_people('revenue.net_revenue_minor', 'reporting.exponent') }}, 0) as net_revenue_amount,
         coalesce({{ for_people('spend.spend_minor', 'reporting.exponent') }}, 0) as marketing_spend_amount,
 

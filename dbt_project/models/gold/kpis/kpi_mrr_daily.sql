@@ -106,9 +106,9 @@ final as (
         {%- endfor %}
         cast(mrr_minor as decimal(28, 6)) as mrr_minor,
         cast(list_mrr_minor as decimal(28, 6)) as list_mrr_minor,
-        cast(12 * mrr_minor as decimal(28, 6)) as arr_minor,
+        cast({{ metric('arr', {'mrr': 'mrr_minor'}) }} as decimal(28, 6)) as arr_minor,
         cast(mrr_reporting_minor as decimal(28, 6)) as mrr_reporting_minor,
-        cast(12 * mrr_reporting_minor as decimal(28, 6)) as arr_reporting_minor,
+        cast({{ metric('arr', {'mrr': 'mrr_reporting_minor'}) }} as decimal(28, 6)) as arr_reporting_minor,
         cast(movements_reporting_minor as decimal(28, 6)) as movements_reporting_minor,
         cast(
             mrr_reporting_minor - opening_mrr_reporting_minor - movements_reporting_minor as decimal(28, 6)

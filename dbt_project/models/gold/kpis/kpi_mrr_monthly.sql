@@ -3,10 +3,6 @@ with customer_months as (
     select * from {{ ref('fact_customer_months') }}
 ),
 
-movements as (
-    select * from {{ ref('fact_mrr_movements') }}
-),
-
 revenue as (
     select * from {{ ref('fact_revenue') }}
 ),
@@ -29,107 +25,107 @@ bridges as (
     select
         month,
         is_complete,
-        sum(opening_mrr_reporting_minor) as opening_minor,
-        {%- for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation', 'fx'] %}
-        sum({{ type }}_reporting_minor) as {{ type }}_minor,
-        {%- endfor %}
-        sum(closing_mrr_reporting_minor) as closing_minor,
-        count(distinct case when opening_mrr_minor > 0 then customer_id end) as opening_customers,
-        count(distinct case when closing_mrr_minor > 0 then customer_id end) as paying_customers
+        {{ simple_metrics([
+            'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
+            'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
+        ]) }}
     from customer_months
     group by month, is_complete
-),
-
-joined as (
-    select
-        {{ month_of('date_partition') }} as month,
-        count(distinct case when movement_type = 'new' then customer_id end) as new_customers,
-        count(distinct case when movement_type = 'churn' then customer_id end) as churned_customers,
-        count(distinct case when movement_type = 'reactivation' then customer_id end) as reactivated_customers
-    from movements
-    group by {{ month_of('date_partition') }}
 ),
 
 revenues as (
     select
         {{ month_of('date_partition') }} as month,
-        sum(amount_reporting_minor) as revenue_minor
+        {{ simple_metrics(['net_revenue']) }}
     from revenue
     group by {{ month_of('date_partition') }}
 ),
 
--- mean logo churn of the six complete months before; fewer than six give no LTV
-churn_means as (
-    select
-        bridges.month,
-        avg(retention.logo_churn_rate) as mean_logo_churn,
-        count(*) as months
-    from bridges
-    inner join retention
-        on
-            retention.is_complete
-            and retention.month_start_on < bridges.month
-            and retention.month_start_on >= cast({{ add_months('bridges.month', -6) }} as date)
-    group by bridges.month
+-- LTV looks back on months that may have no bridge of their own
+months as (
+    select month from bridges
+    union
+    select month_start_on as month from retention
 ),
 
 put_together as (
     select
-        bridges.*,
+        months.month,
+        bridges.is_complete,
+        bridges.opening_mrr,
+        bridges.new_mrr,
+        bridges.expansion_mrr,
+        bridges.contraction_mrr,
+        bridges.churn_mrr,
+        bridges.reactivation_mrr,
+        bridges.fx_mrr,
+        bridges.mrr,
+        bridges.list_mrr,
+        bridges.opening_customers,
+        bridges.new_customers,
+        bridges.churned_customers,
+        bridges.reactivated_customers,
+        bridges.paying_customers,
         reporting.exponent,
-        coalesce(joined.new_customers, 0) as new_customers,
-        coalesce(joined.churned_customers, 0) as churned_customers,
-        coalesce(joined.reactivated_customers, 0) as reactivated_customers,
-        coalesce(revenues.revenue_minor, 0) as revenue_minor,
-        coalesce(acquisition.spend_reporting_minor, 0) as spend_minor,
-        {{ rate('bridges.closing_minor', 'bridges.paying_customers') }} as arpa,
-        {{ rate('coalesce(revenues.revenue_minor, 0)', 'bridges.paying_customers') }} as arpu,
-        case when churn_means.months = 6 then churn_means.mean_logo_churn end as mean_logo_churn,
-        acquisition.cac_reporting_minor as cac
-    from bridges
-    left join joined
-        on bridges.month = joined.month
+        coalesce(revenues.net_revenue, 0) as net_revenue,
+        acquisition.spend_reporting_minor,
+        acquisition.cac_reporting_minor as cac,
+        retention.logo_churn_rate as logo_churn
+    from months
+    left join bridges
+        on months.month = bridges.month
     left join revenues
-        on bridges.month = revenues.month
+        on months.month = revenues.month
     left join acquisition
-        on bridges.month = acquisition.month_start_on
-    left join churn_means
-        on bridges.month = churn_means.month
+        on months.month = acquisition.month_start_on
+    left join retention
+        on months.month = retention.month_start_on
     left join currencies as reporting
         on reporting.currency = '{{ var("reporting_currency") }}'
 ),
 
+looked_back as (
+    select
+        *,
+        {{ metric('mean_logo_churn_6m', {'logo_churn': 'logo_churn'}) }} as mean_logo_churn_6m
+    from put_together
+),
+
 final as (
+    {%- set inputs = {
+        'mean_logo_churn_6m': 'mean_logo_churn_6m', 'cac': 'cac', 'gross_margin': var('gross_margin') | string,
+    } %}
     select
         {{ md5_id(['month']) }} as id,
         month as month_start_on,
         is_complete,
-        cast(opening_minor as decimal(28, 6)) as opening_mrr_reporting_minor,
+        cast(opening_mrr as decimal(28, 6)) as opening_mrr_reporting_minor,
         {%- for type in ['new', 'expansion', 'contraction', 'churn', 'reactivation', 'fx'] %}
-        cast({{ type }}_minor as decimal(28, 6)) as {{ type }}_reporting_minor,
+        cast({{ type }}_mrr as decimal(28, 6)) as {{ type }}_reporting_minor,
         {%- endfor %}
-        cast(closing_minor as decimal(28, 6)) as mrr_reporting_minor,
-        cast(12 * closing_minor as decimal(28, 6)) as arr_reporting_minor,
-        {{ for_people('closing_minor', 'exponent') }} as mrr_amount,
-        cast(12 * {{ for_people('closing_minor', 'exponent') }} as decimal(28, 6)) as arr_amount,
+        cast(mrr as decimal(28, 6)) as mrr_reporting_minor,
+        cast(list_mrr as decimal(28, 6)) as list_mrr_reporting_minor,
+        cast({{ metric('arr') }} as decimal(28, 6)) as arr_reporting_minor,
+        {{ for_people('mrr', 'exponent') }} as mrr_amount,
+        cast({{ metric('arr', {'mrr': for_people('mrr', 'exponent')}) }} as decimal(28, 6)) as arr_amount,
         cast(opening_customers as bigint) as opening_customers,
         cast(new_customers as bigint) as new_customers,
         cast(churned_customers as bigint) as churned_customers,
         cast(reactivated_customers as bigint) as reactivated_customers,
         cast(paying_customers as bigint) as paying_customers,
-        cast(revenue_minor as decimal(28, 6)) as revenue_reporting_minor,
-        cast(spend_minor as decimal(28, 6)) as spend_reporting_minor,
-        arpa as arpa_minor,
-        arpu as arpu_minor,
-        mean_logo_churn as mean_logo_churn_6m,
-        cast(arpa / nullif(mean_logo_churn, 0) * {{ var('gross_margin') }} as double) as ltv_minor,
+        cast(net_revenue as decimal(28, 6)) as revenue_reporting_minor,
+        cast(coalesce(spend_reporting_minor, 0) as decimal(28, 6)) as spend_reporting_minor,
+        cast({{ metric('arpa') }} as double) as arpa_minor,
+        cast({{ metric('arpu') }} as double) as arpu_minor,
+        cast(mean_logo_churn_6m as double) as mean_logo_churn_6m,
+        cast({{ metric('ltv', inputs) }} as double) as ltv_minor,
         cac as cac_minor,
-        cast(cac / nullif(arpa * {{ var('gross_margin') }}, 0) as double) as cac_payback_months,
-        cast(arpa / nullif(mean_logo_churn, 0) * {{ var('gross_margin') }} / nullif(cac, 0) as double) as ltv_to_cac,
-        {{ rate('new_minor + expansion_minor', '-(contraction_minor + churn_minor)') }} as quick_ratio,
-        {{ rate('new_minor + expansion_minor + reactivation_minor', '-(contraction_minor + churn_minor)') }}
-            as quick_ratio_with_reactivation
-    from put_together
+        cast({{ metric('cac_payback', inputs) }} as double) as cac_payback_months,
+        cast({{ metric('ltv_to_cac', inputs) }} as double) as ltv_to_cac,
+        cast({{ metric('quick_ratio') }} as double) as quick_ratio,
+        cast({{ metric('quick_ratio_with_reactivation') }} as double) as quick_ratio_with_reactivation
+    from looked_back
+    where is_complete is not null
 )
 
 select * from final
