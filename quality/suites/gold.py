@@ -300,7 +300,7 @@ PROMISES: dict[str, Promise] = {
             no_rows(
                 "MRR that holds now = closing MRR of the running month",
                 _MRR_NOW, "accuracy", column="mrr_minor",
-                needs=("gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.is_complete"), advice=REBUILD,
+                needs=("gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.month"), advice=REBUILD,
             ),
         ),
     ),
@@ -413,8 +413,8 @@ PROMISES: dict[str, Promise] = {
         checks=(
             in_set("dimension", ("plan", "industry", "tier", "country", "currency")),
             _bridge_row(
-                "kpi_revenue_by_dimension", "month_start_on, dimension, value", "mrr_reporting_minor", "reporting_minor",
-                has_fx=True,
+                "kpi_revenue_by_dimension", "month_start_on, dimension, value",
+                "mrr_reporting_minor", "reporting_minor", has_fx=True,
             ),
         ),
     ),
