@@ -1,6 +1,24 @@
 -- one row per subscription and state that held from one instant to the next (contiguous, half-open intervals)
-with keyed as (
-    select * from {{ ref('int_subscription_states') }}
+with states as (
+    select
+        *,
+        case
+            when event_type in ('customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted') then 1
+            else 0
+        end as is_change
+    from {{ ref('int_subscription_states') }}
+),
+
+-- `paused`, `resumed`, `pending_update_applied` and the like come with an update of the same second and show what it tells: where
+-- there is one they say nothing, and would be counted as arrivals
+keyed as (
+    select * from (
+        select
+            *,
+            max(is_change) over (partition by object_id, known_at) as has_change
+        from states
+    ) as seconds
+    where origin = 'record' or is_change = 1 or has_change = 0
 ),
 
 -- Event times are whole seconds and ids don't sort. Within a second the changes form a chain, before -> after: the state that
