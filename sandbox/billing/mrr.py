@@ -110,8 +110,7 @@ def amount_at(rate: Rate, quantity: int) -> Decimal:
         quantity = -(-quantity // rate.divide_by) if rate.round_up else quantity // rate.divide_by
     if rate.unit is not None:
         return rate.unit * quantity
-    if quantity == 0:
-        return Decimal(0)
+    # a quantity of 0 lies in the first tier and pays its flat fee
     total, below = Decimal(0), 0
     for tier in rate.tiers:
         last = tier.up_to is None or quantity <= tier.up_to

@@ -116,7 +116,8 @@ VOLUME = Rate(None, (Tier(10, Decimal(3900)), Tier(None, Decimal(3000), Decimal(
 @pytest.mark.parametrize(
     ("rate", "quantity", "amount"),
     [
-        (GRADUATED, 0, 0),
+        (GRADUATED, 0, 2000),
+        (VOLUME, 0, 0),
         (GRADUATED, 5, 21_500),  # 5 x 3900 + 2000
         (GRADUATED, 12, 45_300),  # 21500 + 7 x 3400
         (GRADUATED, 25, 87_000),  # 21500 + 15 x 3400 + 5 x 2900
