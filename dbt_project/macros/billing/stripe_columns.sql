@@ -178,7 +178,9 @@
         false
     ) as is_proration,
     coalesce(
-        {{ text_at(json, 'parent.invoice_item_details.invoice_item') }}, {{ id_at(json, 'invoice_item') }}
+        {{ text_at(json, 'parent.invoice_item_details.invoice_item') }},
+        {{ text_at(json, 'parent.subscription_item_details.invoice_item') }},
+        {{ id_at(json, 'invoice_item') }}
     ) as invoice_item_id,
     {{ text_at(json, 'description') }} as line_description,
     {{ instant_at(json, 'period.start') }} as period_start_at,
@@ -191,9 +193,18 @@
     {{ id_at(json, 'customer') }} as stripe_customer_id,
     {{ id_at(json, 'invoice') }} as invoice_id,
     coalesce({{ id_at(json, 'parent.subscription_details.subscription') }}, {{ id_at(json, 'subscription') }}) as subscription_id,
+    coalesce(
+        {{ id_at(json, 'parent.subscription_details.subscription_item') }}, {{ id_at(json, 'subscription_item') }}
+    ) as subscription_item_id,
+    coalesce(
+        {{ id_at(json, 'pricing.price_details.price') }}, {{ id_at(json, 'price') }}, {{ id_at(json, 'plan') }}
+    ) as price_id,
     upper({{ text_at(json, 'currency') }}) as currency,
     {{ whole_at(json, 'amount') }} as amount_minor,
+    coalesce({{ decimal_at(json, 'quantity_decimal') }}, {{ decimal_at(json, 'quantity') }}) as quantity,
     coalesce({{ flag_at(json, 'proration') }}, false) as is_proration,
+    {{ instant_at(json, 'period.start') }} as period_start_at,
+    {{ instant_at(json, 'period.end') }} as period_end_at,
     {{ instant_at(json, 'date') }} as invoiced_at
 {%- endmacro -%}
 

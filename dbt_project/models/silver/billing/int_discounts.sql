@@ -8,6 +8,11 @@ customer_records as (
     where coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }} and not is_tombstone
 ),
 
+subscription_records as (
+    select * from {{ ref('stg_stripe__subscriptions') }}
+    where coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }} and not is_tombstone
+),
+
 versions as (
     select * from {{ ref('int_subscription_versions') }}
 ),
@@ -57,6 +62,19 @@ item_elements as (
     {{ each_element('item_versions', ['subscription_id'], 'discounts_json') }}
 ),
 
+-- only lists show a discount whole: events have its id, and a version that is as it was before is not kept for that
+record_elements as (
+    {{ each_element('subscription_records', [], 'discounts_json') }}
+),
+
+record_items as (
+    {{ each_element('subscription_records', [], 'items_json') }}
+),
+
+record_item_elements as (
+    {{ each_element('record_items', [], 'element', 'discounts') }}
+),
+
 invoice_elements as (
     {{ each_element('invoices', [], 'raw_json', 'discounts') }}
 ),
@@ -69,6 +87,12 @@ objects as (
     where left(element, 1) = '{'
     union
     select element as discount_json from item_elements
+    where left(element, 1) = '{'
+    union
+    select element as discount_json from record_elements
+    where left(element, 1) = '{'
+    union
+    select element as discount_json from record_item_elements
     where left(element, 1) = '{'
     union
     select element as discount_json from invoice_elements

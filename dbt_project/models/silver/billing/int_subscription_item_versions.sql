@@ -1,5 +1,6 @@
 -- one row per subscription item and stretch of time within one version of its subscription (an inferred version is cut by invoices)
 {% set line_columns = stripe_invoice_line('fields') %}
+{% set item_columns = stripe_head('fields') ~ ',' ~ stripe_invoice_item('fields') %}
 with versions as (
     select * from {{ ref('int_subscription_versions') }}
 ),
@@ -7,6 +8,11 @@ with versions as (
 invoices as (
     select * from {{ ref('int_invoices') }}
     where finalized_at is not null
+),
+
+invoice_item_objects as (
+    select * from {{ ref('int_stripe_objects') }}
+    where object_type = 'invoiceitem' and not is_deleted
 ),
 
 elements as (
@@ -124,12 +130,59 @@ opened_lines as (
     from line_elements
 ),
 
-lines as (
+read_lines as (
     select
         subscription_id,
         created_at,
         {{- line_columns }}
     from opened_lines
+),
+
+opened_invoice_items as (
+    select
+        {{ opened('raw_json', item_columns) }}
+    from invoice_item_objects
+),
+
+invoice_items as (
+    select
+        {{- item_columns }}
+    from opened_invoice_items
+),
+
+-- a proration that waited for the next invoice names only its invoice item, and that the subscription's item
+lines as (
+    select
+        read_lines.subscription_id,
+        read_lines.created_at,
+        read_lines.invoice_line_id,
+        coalesce(read_lines.subscription_item_id, invoice_items.subscription_item_id) as subscription_item_id,
+        read_lines.price_id,
+        read_lines.quantity,
+        read_lines.amount_minor,
+        read_lines.is_proration,
+        read_lines.period_start_at,
+        read_lines.period_end_at
+    from read_lines
+    left join invoice_items
+        on read_lines.invoice_item_id = invoice_items.object_id
+    union all
+    -- those that still wait (a year's subscription invoices them at its end)
+    select
+        invoice_items.subscription_id,
+        invoice_items.invoiced_at as created_at,
+        invoice_items.object_id as invoice_line_id,
+        invoice_items.subscription_item_id,
+        invoice_items.price_id,
+        invoice_items.quantity,
+        invoice_items.amount_minor,
+        invoice_items.is_proration,
+        invoice_items.period_start_at,
+        invoice_items.period_end_at
+    from invoice_items
+    inner join inferred_subscriptions
+        on invoice_items.subscription_id = inferred_subscriptions.subscription_id
+    where invoice_items.invoice_id is null and invoice_items.is_proration
 ),
 
 -- what an item cost from an instant on, by the lines that charge it: a period's, or a proration's for the rest of one
@@ -143,6 +196,17 @@ line_points as (
         {{ arg_max('cast(quantity as bigint)', '(created_at, invoice_line_id)') }} as quantity
     from lines
     where subscription_item_id is not null and quantity is not null and amount_minor >= 0
+    group by subscription_id, subscription_item_id, period_start_at
+),
+
+-- a credit for the rest of a period: from then on the item was what the next line charges (a free plan), or gone
+credit_points as (
+    select
+        subscription_id,
+        subscription_item_id,
+        period_start_at as holds_from
+    from lines
+    where subscription_item_id is not null and is_proration and amount_minor < 0
     group by subscription_id, subscription_item_id, period_start_at
 ),
 
@@ -172,6 +236,23 @@ inferred_points as (
         on
             inferred_versions.subscription_id = line_points.subscription_id
             and line_points.holds_from < inferred_versions.valid_to
+    union all
+    -- from the credits
+    select
+        inferred_versions.subscription_id,
+        inferred_versions.version_number,
+        inferred_versions.valid_from,
+        inferred_versions.valid_to,
+        credit_points.subscription_item_id,
+        credit_points.holds_from,
+        cast(null as varchar) as price_id,
+        cast(null as bigint) as quantity,
+        0 as stage
+    from inferred_versions
+    inner join credit_points
+        on
+            inferred_versions.subscription_id = credit_points.subscription_id
+            and credit_points.holds_from < inferred_versions.valid_to
     union all
     -- what is gone by the first sight was there until the last period that was paid
     select
@@ -218,6 +299,28 @@ inferred_points as (
     where known.is_inferred
 ),
 
+filled_points as (
+    select
+        subscription_id,
+        version_number,
+        valid_from,
+        valid_to,
+        subscription_item_id,
+        holds_from,
+        stage,
+        case
+            when stage = 0
+                then lead(price_id) over (partition by subscription_item_id, version_number order by holds_from, stage)
+            else price_id
+        end as price_id,
+        case
+            when stage = 0
+                then lead(quantity) over (partition by subscription_item_id, version_number order by holds_from, stage)
+            else quantity
+        end as quantity
+    from inferred_points
+),
+
 -- points before the version's beginning fall on it: the last one stands
 placed_points as (
     select
@@ -227,7 +330,7 @@ placed_points as (
             partition by subscription_item_id, version_number, greatest(holds_from, valid_from)
             order by holds_from desc, stage desc
         ) as place
-    from inferred_points
+    from filled_points
     where holds_from < valid_to
 ),
 

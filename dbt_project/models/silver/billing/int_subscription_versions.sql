@@ -21,6 +21,10 @@ keyed as (
     where origin = 'record' or is_change = 1 or has_change = 0
 ),
 
+sights as (
+    select * from {{ ref('int_subscription_sights') }}
+),
+
 -- Event times are whole seconds and ids don't sort. Within a second the changes form a chain, before -> after: the state that
 -- is arrived at once more than it is left is its end; where all balance, nothing has changed.
 balance_of_a_second as (
@@ -253,29 +257,152 @@ known_reasons as (
     group by object_id
 ),
 
+asked_spans as (
+    select
+        *,
+        lead(holds_from) over (partition by object_id order by holds_from) as holds_until
+    from asked_parts
+),
+
+-- What invoices show of the discounts in an inferred first state's time; from the last of them on it is as it was first seen.
+first_sights as (
+    select
+        object_id,
+        max(known_at) as first_seen_at,
+        max(coalesce(discounts_json, '[' || discount_json || ']', '[]')) as discounts_json
+    from asked_parts
+    where is_inferred
+    group by object_id
+),
+
+-- two invoices of one second count as one
+instant_sights as (
+    select
+        subscription_id,
+        seen_at,
+        max(discounts_json) as discounts_json
+    from sights
+    where discounts_json is not null
+    group by subscription_id, seen_at
+),
+
+shown_discounts as (
+    select
+        first_sights.object_id,
+        instant_sights.seen_at,
+        case
+            when lead(instant_sights.seen_at) over (partition by first_sights.object_id order by instant_sights.seen_at) is null
+                then first_sights.discounts_json
+            else instant_sights.discounts_json
+        end as discounts_json
+    from first_sights
+    inner join instant_sights
+        on
+            first_sights.object_id = instant_sights.subscription_id
+            and instant_sights.seen_at < first_sights.first_seen_at
+),
+
+compared_discounts as (
+    select
+        *,
+        {{ ids_text('discounts_json', '') }} as discount_ids,
+        lag({{ ids_text('discounts_json', '') }}) over (partition by object_id order by seen_at) as discount_ids_before,
+        row_number() over (partition by object_id order by seen_at) as place
+    from shown_discounts
+),
+
+-- the first one holds from the beginning
+discount_changes as (
+    select
+        *,
+        lead(seen_at) over (partition by object_id order by seen_at) as seen_until
+    from compared_discounts
+    where place = 1 or discount_ids <> discount_ids_before
+),
+
+discounted_parts as (
+    select
+        asked_spans.*,
+        case
+            when discount_changes.place > 1 then greatest(asked_spans.holds_from, discount_changes.seen_at)
+            else asked_spans.holds_from
+        end as shown_from,
+        coalesce(
+            discount_changes.discounts_json, asked_spans.discounts_json, '[' || asked_spans.discount_json || ']'
+        ) as shown_discounts_json
+    from asked_spans
+    left join discount_changes
+        on
+            asked_spans.object_id = discount_changes.object_id
+            and asked_spans.is_inferred
+            and (discount_changes.place = 1 or discount_changes.seen_at < coalesce(asked_spans.holds_until, {{ end_of_time() }}))
+            and coalesce(discount_changes.seen_until, {{ end_of_time() }}) > asked_spans.holds_from
+),
+
+-- A subscription that is first seen unpaid, or with its collection paused, was neither while its invoices were paid.
+payments as (
+    select
+        subscription_id,
+        max(paid_until) as paid_until
+    from sights
+    group by subscription_id
+),
+
+lapses as (
+    select
+        discounted_parts.*,
+        case
+            when
+                discounted_parts.is_inferred and payments.paid_until is not null
+                and (discounted_parts.status_then = 'unpaid' or discounted_parts.pause_behavior is not null)
+                then least(payments.paid_until, discounted_parts.known_at)
+        end as lapsed_at,
+        lead(discounted_parts.shown_from) over (
+            partition by discounted_parts.object_id order by discounted_parts.shown_from
+        ) as shown_until
+    from discounted_parts
+    left join payments
+        on discounted_parts.object_id = payments.subscription_id
+),
+
+lapsed_parts as (
+    select
+        *,
+        shown_from as stands_from,
+        coalesce(lapsed_at <= shown_from, true) as has_lapsed
+    from lapses
+    union all
+    select
+        *,
+        lapsed_at as stands_from,
+        true as has_lapsed
+    from lapses
+    where lapsed_at > shown_from and lapsed_at < coalesce(shown_until, {{ end_of_time() }})
+),
+
 final as (
     select
-        asked_parts.object_id as subscription_id,
+        lapsed_parts.object_id as subscription_id,
         stripe_customer_id,
-        row_number() over (partition by asked_parts.object_id order by holds_from) as version_number,
-        holds_from as valid_from,
-        coalesce(lead(holds_from) over (partition by asked_parts.object_id order by holds_from), {{ end_of_time() }}) as valid_to,
-        status_then as status,
+        row_number() over (partition by lapsed_parts.object_id order by stands_from) as version_number,
+        stands_from as valid_from,
+        coalesce(lead(stands_from) over (partition by lapsed_parts.object_id order by stands_from), {{ end_of_time() }}) as valid_to,
+        case when has_lapsed or status_then <> 'unpaid' then status_then else 'active' end as status,
         currency,
-        pause_behavior,
-        pause_resumes_at,
+        case when has_lapsed then pause_behavior end as pause_behavior,
+        case when has_lapsed then pause_resumes_at end as pause_resumes_at,
         is_cancel_at_period_end and knows_request as is_cancel_at_period_end,
         is_automatic_tax,
         is_inferred,
         has_more_items,
         coalesce(
-            asked_parts.cancellation_reason, case when status_then = 'canceled' then known_reasons.cancellation_reason end
+            lapsed_parts.cancellation_reason, case when status_then = 'canceled' then known_reasons.cancellation_reason end
         ) as cancellation_reason,
         collection_method,
         origin,
         event_type,
         items_json,
-        coalesce(discounts_json, '[' || discount_json || ']') as discounts_json,
+        shown_discounts_json as discounts_json,
         default_tax_rates_json,
         created_at,
         started_at,
@@ -287,9 +414,9 @@ final as (
         current_period_start_at,
         current_period_end_at,
         known_at as noted_at
-    from asked_parts
+    from lapsed_parts
     left join known_reasons
-        on asked_parts.object_id = known_reasons.object_id
+        on lapsed_parts.object_id = known_reasons.object_id
 )
 
 select * from final
