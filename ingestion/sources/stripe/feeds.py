@@ -218,12 +218,11 @@ class ObjectFeed(StripeFeed):
     def _window(self) -> Iterator[Item]:
         since, until = self._window_seconds()
         sent = set()
-        for page in self.api.pages(
-            self.resource.path, self.resource.list_params, since=since, until=until
-        ):
-            for thing in page:
-                sent.add(thing["id"])
-                yield from self._records(thing)
+        for params in self.resource.lists:
+            for page in self.api.pages(self.resource.path, params, since=since, until=until):
+                for thing in page:
+                    sent.add(thing["id"])
+                    yield from self._records(thing)
         notes = self.log.since(since or 0)
         wanted = self._wanted([note for note in notes if until is None or note.created <= until])
         for identity in wanted:
@@ -263,22 +262,22 @@ class ObjectFeed(StripeFeed):
         """List everything, newest first; returns the state of being caught up to the anchor."""
         if progress is None:
             done = self._caught_up(self.log.recent())
-            started, through = self._now, None
+            started, through, first = self._now, None, 0
         else:
             done, started = progress["then"], progress["started_at"]
-            through = progress["through"]
+            through, first = progress["through"], progress.get("part", 0)
         since = self._start if self.resource.dated else None
-        pages = self.api.pages(
-            self.resource.path, self.resource.list_params, since=since, until=through
-        )
-        for number, page in enumerate(pages, start=1):
-            for thing in page:
-                yield from self._records(thing)
-            through = min(map(second_of, page))
-            if number % self.pages_per_checkpoint == 0:
-                logger.info("%s: %d listed", self.name, number * len(page))
-                listing = {"through": through, "started_at": started, "then": done}
-                yield Checkpoint({"list": listing})
+        for part, params in list(enumerate(self.resource.lists))[first:]:
+            pages = self.api.pages(self.resource.path, params, since=since, until=through)
+            for number, page in enumerate(pages, start=1):
+                for thing in page:
+                    yield from self._records(thing)
+                through = min(map(second_of, page))
+                if number % self.pages_per_checkpoint == 0:
+                    logger.info("%s: %d listed", self.name, number * len(page))
+                    listing = {"through": through, "started_at": started, "then": done}
+                    yield Checkpoint({"list": {**listing, "part": part}})
+            through = None
         yield from self._gone()
         yield Checkpoint(done)
         return done
@@ -313,7 +312,8 @@ class ObjectFeed(StripeFeed):
         sent: set[str] = set()
         since = self._list_from(new, state["cursor"])
         if since is not None:
-            for page in self.api.pages(self.resource.path, self.resource.list_params, since=since):
+            params = self.resource.lists[0]
+            for page in self.api.pages(self.resource.path, params, since=since):
                 for thing in page:
                     # The overlap's objects came with the last sync, unless an event names them again.
                     if thing["id"] in wanted or second_of(thing) > state["cursor"]:

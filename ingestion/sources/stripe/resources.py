@@ -39,6 +39,7 @@ class Resource:
         object: what Stripe calls the type.
         expand: expansions of one object (four levels at most, the list's `data` included).
         params: list filters.
+        variants: further filters, a list each, where one list does not show everything.
         nested: lists inside, to be completed.
         dated: whether `start_date` applies (things that happened, as against things that are).
         created_type: the type of the event that says that one was created.
@@ -51,6 +52,7 @@ class Resource:
     object: str
     expand: tuple[str, ...] = ()
     params: tuple[tuple[str, str], ...] = ()
+    variants: tuple[tuple[tuple[str, str], ...], ...] = ((),)
     nested: tuple[Nested, ...] = ()
     dated: bool = False
     created_type: str = ""
@@ -58,12 +60,10 @@ class Resource:
     lists_new: bool = False
 
     @property
-    def list_params(self) -> dict[str, Any]:
-        """Query parameters of the list."""
-        params: dict[str, Any] = dict(self.params)
-        if self.expand:
-            params["expand"] = [f"data.{path}" for path in self.expand]
-        return params
+    def lists(self) -> list[dict[str, Any]]:
+        """Query parameters of each list that has to be read to see everything."""
+        expand = {"expand": [f"data.{path}" for path in self.expand]} if self.expand else {}
+        return [{**dict(self.params), **dict(variant), **expand} for variant in self.variants]
 
     @property
     def one_params(self) -> dict[str, Any]:
@@ -92,6 +92,8 @@ RESOURCES: tuple[Resource, ...] = (
         "/v1/prices",
         "price",
         expand=("tiers", "currency_options"),
+        # Archived ones are in a list of their own.
+        variants=((), (("active", "false"),)),
         created_type="price.created",
         deleted_type="price.deleted",
     ),

@@ -171,6 +171,9 @@ class FakeStripe:
         for name in ("charge", "customer", "payout", "type"):
             if name in query:
                 found = [thing for thing in found if thing.get(name) == query[name][0]]
+        if parts[0] == "prices":
+            active = query.get("active", ["true"])[0] == "true"
+            found = [thing for thing in found if thing.get("active", True) == active]
         return self._list(found, query, path)
 
     def _list(self, found: list[dict[str, Any]], query: dict[str, list[str]], path: str) -> Any:

@@ -50,6 +50,31 @@ def test_objects_are_asked_for_with_their_expansions_and_in_every_status(stripe,
     )
 
 
+def test_archived_prices_are_listed_too(stripe, sync):
+    stripe.add("prices", T, "price_now", active=True)
+    stripe.add("prices", T, "price_archived", active=False)
+    assert set(sync("prices").ids("prices")) == {"price_now", "price_archived"}
+
+
+def test_a_list_in_parts_is_gone_on_with_in_its_part(stripe, sync):
+    # given 21 pages of prices and as many archived, which break off after the second part's 20th
+    for n in range(4200):
+        stripe.add("prices", T + n, f"price_{n}", active=n % 2 == 0)
+    stripe.faults.append(
+        lambda path, query: (
+            error(400, "no") if path == "/v1/prices" and stripe.paths().count(path) == 42 else None
+        )
+    )
+    first = sync("prices")
+    assert first.code == 1
+    assert [state["list"]["part"] for state in first.states["prices"]] == [0, 1]
+    stripe.faults.clear()
+    second = sync("prices", after=first)
+    assert stripe.paths().count("/v1/prices") < 4
+    found = {*first.ids("prices"), *second.ids("prices")}
+    assert found == {f"price_{n}" for n in range(4200)}
+
+
 def test_lines_beyond_the_inlined_ones_are_fetched(stripe, sync):
     lines = [{"id": f"il_{n}", "object": "line_item", "amount": n} for n in range(230)]
     stripe.add(
