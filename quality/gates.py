@@ -157,7 +157,10 @@ def gold_tables(settings: Settings) -> dict[str, Table]:
     try:
         columns: dict[str, dict[str, str]] = {}
         for table, column, kind in con.execute(
+            # a view has no rows of its own: the tables that it reads are checked
             "select table_name, column_name, data_type from information_schema.columns "
+            "semi join (from information_schema.tables where table_type = 'BASE TABLE') "
+            "using (table_schema, table_name) "
             "where table_schema = 'gold' order by table_name, ordinal_position"
         ).fetchall():
             columns.setdefault(table, {})[column] = kind

@@ -27,6 +27,9 @@ COLUMNS = {
     "revenue": ("month", "currency", "revenue_type", "amount_minor"),
     "balance": ("month", "currency", "type", "amount_minor", "fee_minor", "net_minor"),
     "payouts": ("payout_id", "currency", "amount_minor", "status"),
+    "recognised": ("month", "currency", "revenue_type", "recognised_minor"),
+    "dunning": ("invoice_id", "first_failed_at", "outcome", "recovered_at"),
+    "deferred": ("month", "currency", "deferred_minor", "unbilled_minor"),
     "calls": ("day", "endpoint", "status_class", "calls"),
     "tickets": ("ticket_id", "customer_id", "created_at", "solved_at", "status"),
     "churned": ("customer_id", "at", "reason"),
@@ -62,6 +65,12 @@ def truth(
             for customer, at, kind, amount, currency in world.truth_movements
         ),
         "revenue": world.truth_revenue,
+        "recognised": world.truth_recognised,
+        "deferred": world.truth_deferred,
+        "dunning": (
+            (invoice, _text(failed), outcome, _text(recovered or ""))
+            for invoice, failed, outcome, recovered in world.truth_dunning
+        ),
         "balance": world.truth_balance,
         "payouts": world.truth_payouts,
         "calls": ((*key, number) for key, number in summed.items()),

@@ -110,6 +110,47 @@ _COMPARISONS = (
         lambda row: Decimal(row["amount_minor"]) != 0,
     ),
     _Comparison(
+        "recognised",
+        ("month", "currency", "revenue_type", "recognised_minor"),
+        3,
+        (_word, _word, _word, Decimal),
+        "select strftime(month, '%Y-%m'), currency, revenue_type, sum(recognised_minor) "
+        "from gold.fact_revenue_recognised_customer_months where is_complete "
+        "group by all having sum(recognised_minor) != 0",
+    ),
+    _Comparison(
+        "deferred",
+        ("month", "currency", "deferred_minor", "unbilled_minor"),
+        2,
+        (_word, _word, Decimal, Decimal),
+        "select strftime(date_partition, '%Y-%m'), currency, sum(deferred_minor), "
+        "sum(unbilled_minor) from gold.fact_revenue_recognised_daily "
+        "where date_partition = last_day(date_partition) "
+        "group by all having sum(deferred_minor) != 0 or sum(unbilled_minor) != 0",
+    ),
+    _Comparison(
+        "dunning",
+        ("invoice_id", "first_failed_at", "outcome", "recovered_at"),
+        1,
+        (_word, _instant, _word, _instant),
+        "select stripe_invoice_id, first_failed_at, outcome, recovered_at from gold.fact_dunning",
+    ),
+    _Comparison(
+        "balance",
+        ("month", "currency", "type", "amount_minor", "fee_minor", "net_minor"),
+        3,
+        (_word, _word, _word, Decimal, Decimal, Decimal),
+        "select strftime(created_at, '%Y-%m'), currency, transaction_type, sum(amount_minor), "
+        "sum(fee_minor), sum(net_minor) from gold.fact_balance_transactions group by all",
+    ),
+    _Comparison(
+        "payouts",
+        ("payout_id", "currency", "amount_minor", "status"),
+        1,
+        (_word, _word, Decimal, _word),
+        "select payout_id, currency, amount_minor, status from gold.fact_payouts",
+    ),
+    _Comparison(
         "mrr_month_end",
         ("customer_id", "month", "currency", "mrr_minor"),
         3,

@@ -71,16 +71,31 @@ _NO_ALERTS = (
 def columns_of(
     con: duckdb.DuckDBPyConnection, schema: str = "gold", catalog: str | None = None
 ) -> dict[str, dict[str, str]]:
-    """Table → column → type of a schema, tables by name, columns in order."""
+    """Table → column → type of a schema, tables by name, columns in order. Views are not among them."""
+    views = views_of(con, schema, catalog)
     rows = con.execute(
         "select table_name, column_name, data_type from duckdb_columns() where schema_name = ? "
         "and database_name = coalesce(?, current_database()) order by table_name, column_index",
         [schema, catalog],
     ).fetchall()
+    rows = [row for row in rows if row[0] not in views]
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in rows:
         found.setdefault(table, {})[column] = kind
     return found
+
+
+def views_of(
+    con: duckdb.DuckDBPyConnection, schema: str = "gold", catalog: str | None = None
+) -> dict[str, str]:
+    """View → the statement that makes it; it names tables of its own file alone, without the file's name."""
+    return dict(
+        con.execute(
+            "select view_name, sql from duckdb_views() where schema_name = ? and not internal "
+            "and database_name = coalesce(?, current_database()) order by view_name",
+            [schema, catalog],
+        ).fetchall()
+    )
 
 
 def fingerprint(con: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], dict[str, str]]:
@@ -102,6 +117,9 @@ def fingerprint(con: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], dict[st
         counts[table] = int(row[0]) if row else 0
         shape = hashlib.sha256(repr(sorted(columns.items())).encode()).hexdigest()[:16]
         sums[table] = f"{row[1] if row else 0}:{shape}"
+    # a view has no rows of its own
+    for view, sql in views_of(con).items():
+        sums[view] = hashlib.sha256(sql.encode()).hexdigest()
     return counts, sums
 
 
@@ -128,6 +146,7 @@ def write_restricted(settings: Settings, target: Path) -> None:
         tables = columns_of(con, catalog="source")
         for table in tables:
             con.execute(f'create table gold."{table}" as select * from source.gold."{table}"')
+        _copy_views(con)
         _copy_comments(con)
         con.execute("detach source")
         _write_ops(con, settings, set(tables))
@@ -168,6 +187,7 @@ def write_analyst(settings: Settings, restricted: Path, target: Path) -> None:
                 f'create table gold."{table}" as select {", ".join(chosen)} '
                 f'from source.gold."{table}" as t{joined}{where}'
             )
+        _copy_views(con)
         _copy_comments(con)
         for table in columns_of(con, "ops", "source"):
             dropped = OPS_ANALYST_DROPS.get(table, ())
@@ -243,6 +263,12 @@ def _hmac(value: str) -> str:
 def _attach(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     escaped = str(path).replace("'", "''")
     con.execute(f"attach '{escaped}' as {name} (read_only)")
+
+
+def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the source's views anew: they read this edition's own tables, so that they show no more than those."""
+    for sql in views_of(con, catalog="source").values():
+        con.execute(sql)
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:

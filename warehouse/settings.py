@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     past_due_counts_as_mrr: bool = Field(True, validation_alias="PAST_DUE_COUNTS_AS_MRR")
     migration_grace_hours: int = Field(24, ge=0, validation_alias="MIGRATION_GRACE_HOURS")
     fx_grace_days: int = Field(4, ge=0, le=31, validation_alias="FX_GRACE_DAYS")
+    recognise_before_invoice: bool = Field(True, validation_alias="RECOGNISE_BEFORE_INVOICE")
+    charges_without_invoice_are_revenue: bool = Field(
+        True, validation_alias="CHARGES_WITHOUT_INVOICE_ARE_REVENUE"
+    )
     gross_margin: float = Field(1.0, gt=0, le=1, validation_alias="GROSS_MARGIN")
     min_responses: int = Field(5, ge=1, validation_alias="MIN_RESPONSES")
     min_group_size: int = Field(5, ge=1, validation_alias="MIN_GROUP_SIZE")

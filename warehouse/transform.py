@@ -201,6 +201,8 @@ def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
         "past_due_counts_as_mrr": settings.past_due_counts_as_mrr,
         "migration_grace_hours": settings.migration_grace_hours,
         "fx_grace_days": settings.fx_grace_days,
+        "recognise_before_invoice": settings.recognise_before_invoice,
+        "charges_without_invoice_are_revenue": settings.charges_without_invoice_are_revenue,
         "gross_margin": settings.gross_margin,
         "min_responses": settings.min_responses,
         "expected_livemode": "_test_" not in key,

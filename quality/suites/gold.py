@@ -125,6 +125,21 @@ def _bridge_row(table: str, key: str, closing: str, suffix: str, *, has_fx: bool
     )
 
 
+_RECOGNISED_PER_DAY = """
+    with changes as (
+        select date_partition, currency, sum(amount_minor) as booked, 0 as recognised, 0 as balance
+        from gold.fact_revenue group by all
+        union all
+        select date_partition, currency, 0, sum(recognised_minor), sum(deferred_minor - unbilled_minor)
+        from gold.fact_revenue_recognised_daily group by all
+    ), days as (
+        select date_partition, currency, sum(balance) as balance,
+            sum(sum(booked) - sum(recognised)) over (partition by currency order by date_partition) as due
+        from changes group by all
+    )
+    select date_partition, currency, balance, due from days where balance <> due
+"""
+
 _CALLS_PER_DAY = """
 select coalesce(f.date_partition, a.date_partition) as date_partition, f.calls as in_fact, a.calls as in_aggregate
 from (select date_partition, count(*) as calls from gold.fact_api_usage group by date_partition) as f
@@ -404,6 +419,34 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "kpi_revenue_daily": Promise(required=False, sources=("stripe",)),
+    "fact_revenue_recognised_daily": Promise(
+        sources=("stripe",),
+        checks=(
+            no_rows(
+                "recognised + deferred - unbilled = net revenue, per currency and day",
+                _RECOGNISED_PER_DAY, "accuracy", column="recognised_minor",
+                needs=("gold.fact_revenue.date_partition", "gold.fact_revenue.amount_minor"), advice=REBUILD,
+            ),
+        ),
+    ),
+    "fact_revenue_recognised_customer_months": Promise(sources=("stripe",)),
+    "fact_invoices": Promise(sources=("stripe",)),
+    "fact_dunning": Promise(sources=("stripe",), may_be_empty=True),
+    "fact_balance_transactions": Promise(sources=("stripe",), may_be_empty=True),
+    "fact_payouts": Promise(
+        sources=("stripe",),
+        may_be_empty=True,
+        checks=(
+            no_rows(
+                "an automatic payout that is reconciled = the sum of what it paid out",
+                "select payout_id, difference_minor from gold.fact_payouts where difference_minor <> 0",
+                "accuracy", column="difference_minor", advice="look at the payout in Stripe's dashboard",
+            ),
+        ),
+    ),
+    "kpi_dunning_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "kpi_fees_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "kpi_recognised_revenue_monthly": Promise(required=False, sources=("stripe",)),
     "kpi_mrr_daily": Promise(required=False, sources=("stripe",)),
     "kpi_retention_monthly": Promise(required=False, sources=("stripe",)),
     "kpi_cohorts": Promise(required=False, sources=("stripe",)),

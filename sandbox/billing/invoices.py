@@ -369,19 +369,35 @@ def collect(customer: Customer, at: int, invoice: Invoice) -> None:
     transaction = customer.settle(amount, at, kind="charge", category="charge", source=charge["id"])
     charge["balance_transaction"] = transaction["id"]
     invoice.charge = customer.keep(charge)
-    payment = shapes.invoice_payment(
-        customer.new_id("inpay"),
-        obj["id"],
-        at,
-        obj["currency"],
-        amount,
-        intent=charge["payment_intent"],
+    payment = _payment(customer, at, invoice, amount)
+    payment.update(
+        amount_paid=amount,
+        amount_requested=amount,
+        status="paid",
+        status_transitions={"canceled_at": None, "paid_at": at},
     )
-    customer.keep(payment)
-    customer.keep(obj, payments=shapes.list_of([payment], f"/v1/invoices/{obj['id']}/payments"))
     customer.emit("charge.succeeded", charge, at)
     customer.emit("invoice_payment.paid", payment, at)
     mark_paid(customer, at, invoice, amount)
+
+
+def _payment(customer: Customer, at: int, invoice: Invoice, amount: int) -> Object:
+    """The invoice's payment: made at the first attempt, with the intent that all attempts share."""
+    if invoice.payment is None:
+        obj = invoice.obj
+        invoice.payment = customer.keep(
+            shapes.invoice_payment(
+                customer.new_id("inpay"),
+                obj["id"],
+                at,
+                obj["currency"],
+                amount,
+                intent=customer.new_id("pi"),
+            )
+        )
+        payments = shapes.list_of([invoice.payment], f"/v1/invoices/{obj['id']}/payments")
+        customer.keep(obj, payments=payments)
+    return invoice.payment
 
 
 def _charge(customer: Customer, at: int, invoice: Invoice, amount: int, *, failed: bool) -> Object:
@@ -392,7 +408,7 @@ def _charge(customer: Customer, at: int, invoice: Invoice, amount: int, *, faile
         at,
         invoice.obj["currency"],
         amount,
-        intent=customer.new_id("pi"),
+        intent=_payment(customer, at, invoice, amount)["payment"]["payment_intent"],
         last4=last4,
         failed=failed,
     )
@@ -445,6 +461,8 @@ def _fail(customer: Customer, at: int, invoice: Invoice, failing: FailingPayment
     charge = _charge(customer, at, invoice, obj["amount_remaining"], failed=True)
     customer.keep(charge)
     customer.emit("charge.failed", charge, at)
+    if invoice.first_failed is None:
+        invoice.first_failed = at
     subscription = invoice.subscription
     is_first = obj["billing_reason"] == "subscription_create"
     days = RETRY_DAYS[invoice.attempts] if invoice.attempts < len(RETRY_DAYS) else None

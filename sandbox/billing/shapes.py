@@ -425,11 +425,11 @@ def charge(
 def invoice_payment(
     inpay_id: str, in_id: str, at: int, currency: str, amount: int, *, intent: str
 ) -> Object:
-    """A payment of an invoice that succeeded."""
+    """A payment of an invoice that is still to succeed."""
     return {
         "id": inpay_id,
         "object": "invoice_payment",
-        "amount_paid": amount,
+        "amount_paid": None,
         "amount_requested": amount,
         "created": at,
         "currency": currency,
@@ -437,8 +437,8 @@ def invoice_payment(
         "is_default": True,
         "livemode": True,
         "payment": {"payment_intent": intent, "type": "payment_intent"},
-        "status": "paid",
-        "status_transitions": {"canceled_at": None, "paid_at": at},
+        "status": "open",
+        "status_transitions": {"canceled_at": None, "paid_at": None},
     }
 
 

@@ -96,6 +96,8 @@ class Invoice:
         credited: What credit notes in force have taken, per line.
         written_off: What its write-off took, per line.
         taken: Gross amount taken by refunds, disputes and write-offs so far.
+        payment: Its payment, from the first attempt on; all attempts share a payment intent.
+        first_failed: When a payment of it failed first.
     """
 
     obj: Object
@@ -108,6 +110,8 @@ class Invoice:
     credited: list[int] = field(default_factory=list)
     written_off: list[int] = field(default_factory=list)
     taken: int = 0
+    payment: Object | None = None
+    first_failed: int | None = None
 
     def take(self, amount: int) -> list[int]:
         """Take a gross amount back: what that is of each line's revenue."""

@@ -20,9 +20,11 @@ import orjson
 from sandbox.billing.actions import schedule
 from sandbox.billing.calendar import instant, month_name, month_starts, seconds
 from sandbox.billing.catalogue import Catalogue
+from sandbox.billing.dunning import dunning
 from sandbox.billing.ids import stripe_id
 from sandbox.billing.ledger import Ledger
 from sandbox.billing.movements import CustomerMrr, Rates, customer_mrr
+from sandbox.billing.recognition import month_ends
 from sandbox.billing.revenue import Entry
 from sandbox.billing.state import Customer, event_body
 from sandbox.company import Account, BillingAction
@@ -56,6 +58,9 @@ class BillingWorld:
         truth_churned: (customer, instant, voluntary | involuntary | pause).
         truth_entries: Every signed revenue entry.
         truth_revenue: (month, currency, revenue type, minor units).
+        truth_recognised: (month, currency, revenue type, minor units), of the months that are over.
+        truth_deferred: (month, currency, deferred, unbilled minor units) at their ends.
+        truth_dunning: (invoice, first failure, recovered | lost | open, instant of its payment).
         truth_balance: (month, settlement currency, Stripe's type, amount, fee, net).
         truth_payouts: (payout, currency, amount, status).
     """
@@ -102,6 +107,8 @@ class BillingWorld:
             ]
             self.truth_entries += customer.entries
         self.truth_revenue = _revenue(self.truth_entries)
+        self.truth_dunning = [row for c in customers if c.account.livemode for row in dunning(c)]
+        self.truth_recognised, self.truth_deferred = month_ends(self.truth_entries, ends)
         self.truth_balance = _balance(
             transaction
             for found in (*(c.transactions for c in customers), ledger.transactions)

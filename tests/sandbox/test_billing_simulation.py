@@ -451,7 +451,12 @@ def test_the_past_never_changes_and_objects_are_their_last_snapshot():
         assert later.events[len(sooner.events)]["created"] >= now.timestamp()
         last = {e["data"]["object"]["id"]: e["data"]["object"] for e in sooner.events}
         for kind, id_, _, _, deleted, obj in sooner.objects:
-            if deleted or kind == "balance_transaction":
+            # nor does it speak of a payment before it is paid
+            if (
+                deleted
+                or kind == "balance_transaction"
+                or (obj.get("status") == "open" and kind == "invoice_payment")
+            ):
                 continue
             changed = {name for name in obj if obj[name] != last[id_].get(name)}
             assert changed <= silent, (kind, id_, changed)

@@ -248,6 +248,21 @@ def test_no_person_is_in_the_analysts_file(settings):
     assert b"ada@example.com" in (version.path / "restricted.duckdb").read_bytes()
 
 
+def test_a_view_stays_a_view_over_its_editions_own_tables(settings):
+    view = (
+        "create view gold.big_revenue as "
+        "select id as revenue_id, customer_id, amount_minor from gold.fact_revenue"
+    )
+    version = published(settings, view)
+    assert "big_revenue" not in json.loads((version.path / "manifest.json").read_text())["tables"]
+    for edition in ("restricted", "analyst"):
+        rows = query(settings, "select * from gold.big_revenue order by all", edition=edition).rows
+        mine = "select id, customer_id, amount_minor from gold.fact_revenue order by all"
+        assert rows == query(settings, mine, edition=edition).rows != []
+    shown = query(settings, "select customer_id from gold.big_revenue", edition="analyst").rows
+    assert not any(str(row[0]).startswith("acc_") for row in shown)
+
+
 def test_null_ids_stay_null_and_the_unknown_member_keeps_its_name(settings):
     published(settings, "update gold.fact_api_usage set customer_id = 'unknown' where response_code = 500",
               "update gold.fact_revenue set subscription_id = null where currency = 'EUR'")  # fmt: skip

@@ -131,6 +131,9 @@
     {{ whole_at(json, 'amount_paid') }} as amount_paid_minor,
     {{ whole_at(json, 'amount_remaining') }} as amount_remaining_minor,
     {{ whole_at(json, 'attempt_count') }} as attempt_count,
+    {{ instant_at(json, 'next_payment_attempt') }} as next_attempt_at,
+    -- the oldest invoices name it billing
+    coalesce({{ text_at(json, 'collection_method') }}, {{ text_at(json, 'billing') }}) as collection_method,
     {{ instant_at(json, 'due_date') }} as due_at,
     {{ instant_at(json, 'status_transitions.finalized_at') }} as finalized_at,
     {{ instant_at(json, 'status_transitions.paid_at') }} as paid_at,
@@ -246,6 +249,8 @@
             else {{ sum_below(json, 'tax_amounts', 'amount') }}
         end
     ) as total_excluding_tax_minor,
+    {{ whole_at(json, 'pre_payment_amount') }} as pre_payment_minor,
+    {{ whole_at(json, 'post_payment_amount') }} as post_payment_minor,
     {{ instant_at(json, 'voided_at') }} as voided_at,
     coalesce({{ flag_at(json, 'lines.has_more') }}, false) as has_more_lines,
     {{ json_below(json, 'lines.data') }} as lines_json,

@@ -14,7 +14,9 @@ currencies as (
 dated as (
     select
         *,
-        {{ reporting_date('occurred_at') }} as date_partition
+        {{ reporting_date('occurred_at') }} as date_partition,
+        {{ reporting_date('coalesce(period_start_at, occurred_at)') }} as service_start_on,
+        {{ reporting_date('coalesce(period_end_at, period_start_at, occurred_at)') }} as period_end_on
     from entries
 ),
 
@@ -44,6 +46,14 @@ final as (
         ) }} as amount_reporting_minor,
         dated.period_start_at as billing_period_start,
         dated.period_end_at as billing_period_end,
+        dated.service_start_on,
+        -- a period of no length is its day
+        greatest(dated.period_end_on, {{ add_days('dated.service_start_on', 1) }}) as service_end_on,
+        -- what reverses posts the elapsed share on its own day; a line is earned by its service, whenever it is invoiced
+        case
+            when dated.entry_type in ('line', 'charge') and {{ var('recognise_before_invoice') }} then dated.service_start_on
+            else greatest(dated.date_partition, dated.service_start_on)
+        end as recognised_from_on,
         dated.occurred_at as processed_at,
         dated.date_partition
     from dated

@@ -239,6 +239,17 @@ revenue as (
 
 ),
 
+recognised as (
+
+    select
+        date_partition as day,
+        sum(recognised_reporting_minor) as recognised_minor,
+        sum(deferred_reporting_minor) as deferred_minor
+    from {{ ref('fact_revenue_recognised_daily') }}
+    group by date_partition
+
+),
+
 spend as (
 
     select
@@ -333,6 +344,8 @@ final as (
         cast({{ metric('nrr', interval_of_30_days) }} as double) as nrr_30d,
         cast({{ metric('grr', interval_of_30_days) }} as double) as grr_30d,
         coalesce({{ for_people('revenue.net_revenue_minor', 'reporting.exponent') }}, 0) as net_revenue_amount,
+        coalesce({{ for_people('recognised.recognised_minor', 'reporting.exponent') }}, 0) as recognised_revenue_amount,
+        coalesce({{ for_people('recognised.deferred_minor', 'reporting.exponent') }}, 0) as deferred_revenue_amount,
         coalesce({{ for_people('spend.spend_minor', 'reporting.exponent') }}, 0) as marketing_spend_amount,
 
         -- usage
@@ -379,6 +392,8 @@ final as (
         on days.day = movements.day
     left join revenue
         on days.day = revenue.day
+    left join recognised
+        on days.day = recognised.day
     left join spend
         on days.day = spend.day
     left join {{ ref('kpi_usage_daily') }} as usage_days

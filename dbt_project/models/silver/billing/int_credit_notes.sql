@@ -33,6 +33,8 @@ final as (
         credit_notes.currency,
         credit_notes.total_minor,
         credit_notes.total_excluding_tax_minor,
+        credit_notes.pre_payment_minor,
+        credit_notes.post_payment_minor,
         credit_notes.created_at,
         case when credit_notes.status = 'void' then credit_notes.voided_at end as voided_at,
         case

@@ -59,6 +59,8 @@ final as (
             else invoices.total_minor
         end as written_off_minor,
         invoices.attempt_count,
+        invoices.next_attempt_at,
+        invoices.collection_method,
         invoices.created_at,
         invoices.finalized_at,
         invoices.due_at,

@@ -1,0 +1,29 @@
+{#- Revenue recognised over the days of service. Columns of a revenue entry that these go by (fact_revenue):
+    amount_minor, date_partition (the day on which it was booked), service_start_on, service_end_on (exclusive, at least a day later),
+    recognised_from_on (the first day on which anything of it is recognised). -#}
+
+{#- What has been recognised of an entry by the end of a day: net × days of service that have passed / all of them, half-up. -#}
+{%- macro recognised_by(entry, day) -%}
+case
+    when {{ day }} < {{ entry }}.recognised_from_on then 0
+    when {{ day }} >= {{ add_days(entry ~ '.service_end_on', -1) }} then {{ entry }}.amount_minor
+    else cast({{ half_up_quotient(
+        'cast(' ~ entry ~ '.amount_minor as ' ~ big_integer() ~ ') * (' ~ days_between(entry ~ '.service_start_on', day) ~ ' + 1)',
+        days_between(entry ~ '.service_start_on', entry ~ '.service_end_on')
+    ) }} as bigint)
+end
+{%- endmacro -%}
+
+{#- The last day on which anything of an entry is recognised. -#}
+{%- macro recognised_to_on(entry) -%}
+greatest({{ add_days(entry ~ '.service_end_on', -1) }}, {{ entry }}.recognised_from_on)
+{%- endmacro -%}
+
+{#- One row per whole number of a range, both ends included, as a select expression; none where the last one is less. -#}
+{%- macro each_number(first, last) -%}{{ return(adapter.dispatch('each_number', 'warehouse')(first, last)) }}{%- endmacro -%}
+{%- macro default__each_number(first, last) -%}
+unnest(range(cast({{ first }} as bigint), cast({{ last }} as bigint) + 1))
+{%- endmacro -%}
+{%- macro spark__each_number(first, last) -%}
+explode(case when {{ last }} >= {{ first }} then sequence({{ first }}, {{ last }}) else array() end)
+{%- endmacro -%}

@@ -1,0 +1,60 @@
+-- one row per month and currency with a failed payment or an involuntary churn: what failed then, and what became of it
+with dunning as (
+    select * from {{ ref('fact_dunning') }}
+),
+
+movements as (
+    select * from {{ ref('fact_mrr_movements') }}
+    where movement_type = 'churn' and reason = 'involuntary'
+),
+
+failed as (
+    select
+        {{ month_of('date_partition') }} as month,
+        currency,
+        count(*) as failed_invoices,
+        sum(amount_minor) as failed_minor,
+        {%- for outcome in ['recovered', 'lost', 'open'] %}
+        sum(case when outcome = '{{ outcome }}' then 1 else 0 end) as {{ outcome }}_invoices,
+        sum(case when outcome = '{{ outcome }}' then amount_minor else 0 end) as {{ outcome }}_minor,
+        {%- endfor %}
+        avg(days_to_recover) as mean_days_to_recover,
+        {{ percentile('days_to_recover', 0.5) }} as median_days_to_recover
+    from dunning
+    group by {{ month_of('date_partition') }}, currency
+),
+
+churned as (
+    select
+        {{ month_of('date_partition') }} as month,
+        currency,
+        count(distinct customer_id) as involuntary_churned_customers,
+        -sum(amount_minor) as involuntary_churn_minor
+    from movements
+    group by {{ month_of('date_partition') }}, currency
+),
+
+final as (
+    select
+        {{ md5_id(['month', 'currency']) }} as id,
+        month as month_start_on,
+        {{ day_start(next_month('month')) }} <= {{ as_of() }} as is_complete,
+        currency,
+        {%- for measure in ['failed', 'recovered', 'lost', 'open'] %}
+        cast(coalesce(failed.{{ measure }}_invoices, 0) as bigint) as {{ measure }}_invoices,
+        cast(coalesce(failed.{{ measure }}_minor, 0) as bigint) as {{ measure }}_minor,
+        {%- endfor %}
+        -- of those whose end is known
+        {{ rate('failed.recovered_invoices', 'failed.recovered_invoices + failed.lost_invoices') }} as recovery_rate,
+        {{ rate('failed.recovered_minor', 'failed.recovered_minor + failed.lost_minor') }} as recovered_amount_rate,
+        cast(failed.mean_days_to_recover as double) as mean_days_to_recover,
+        cast(failed.median_days_to_recover as double) as median_days_to_recover,
+        cast(coalesce(churned.involuntary_churned_customers, 0) as bigint) as involuntary_churned_customers,
+        cast(coalesce(churned.involuntary_churn_minor, 0) as decimal(28, 6)) as involuntary_churn_minor
+    from failed
+    full outer join churned
+        using (month, currency)
+)
+
+select * from final
+order by month_start_on, currency
