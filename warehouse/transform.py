@@ -19,6 +19,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from warehouse import clock, duck, ledger
 from warehouse.errors import CallError, WarehouseError
 from warehouse.locks import hold
@@ -28,6 +30,8 @@ from warehouse.sources import SOURCES
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+# of the rows that a failed test finds, so many are named
+NAMED_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,7 @@ def run_dbt(
             raise
     if process.returncode != 0:
         error = _first_error(errors) or f"exit code {process.returncode}"
+        error += "".join(f"; {row}" for row in _failed_rows(settings, target_path))
         hint = f"the whole log is {os.path.relpath(settings.logs_dir / 'dbt' / 'dbt.log')}"
         if "no exchange rate" in error:
             hint = (
@@ -292,6 +297,32 @@ def _first_error(errors: dict[str, str]) -> str:
         # a failed test says "got 2 results": which test it was stands in the line before
         message = f"{errors['RunResultFailure']}: {message}"
     return message.split(" > in macro ")[0][:500].strip()
+
+
+def _failed_rows(settings: Settings, target_path: Path) -> list[str]:
+    """The first rows that the first failed test found: they name the object (an invoice, a payout, a day)."""
+    artifact = target_path / "run_results.json"
+    results = json.loads(artifact.read_text())["results"] if artifact.exists() else []
+    queries = [
+        result["compiled_code"]
+        for result in results
+        if result["status"] == "fail" and result["unique_id"].startswith("test.")
+    ]
+    if not queries or not settings.warehouse_db.exists():
+        return []
+    con = duck.connect(settings.warehouse_db, read_only=True)
+    try:
+        found = con.execute(f"select * from ({queries[0]}) as failed limit {NAMED_ROWS}")
+        names = [column[0] for column in found.description or ()]
+        return [
+            ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))[:200]
+            for row in found.fetchall()
+        ]
+    except duckdb.Error:
+        # a test of landed files can't be asked again without them
+        return []
+    finally:
+        con.close()
 
 
 def _read_results(settings: Settings, layer: Layer) -> BuildResult:

@@ -20,7 +20,8 @@ from warehouse.settings import Settings
 from warehouse.transform import run_dbt
 
 GOLD = (
-    "fact_revenue", "fact_mrr_movements", "fact_subscription_events", "fact_customer_months", "dim_plans", "kpi_mrr_daily",
+    "fact_revenue", "fact_revenue_recognised_daily", "fact_revenue_recognised_customer_months", "fact_invoices", "fact_dunning",
+    "fact_balance_transactions", "fact_payouts", "kpi_recognised_revenue_monthly", "fact_mrr_movements", "fact_subscription_events", "fact_customer_months", "dim_plans", "kpi_mrr_daily",
     "kpi_mrr_monthly", "kpi_revenue_daily", "kpi_revenue_monthly", "kpi_retention_monthly", "kpi_cohorts",
     "fact_mrr_history", "dim_customer_months", "fact_customer_retention", "kpi_revenue_by_dimension",
 )  # fmt: skip
