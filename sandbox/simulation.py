@@ -107,12 +107,12 @@ def simulate(options: CompanyOptions, now: datetime) -> Company:
         start=options.start_at,
         now=now,
         seed=options.seed,
-        rates=_minor_rates(options, now),
+        rates=minor_rates(options, now),
     )
     return Company(options, now, lives, usage, world)
 
 
-def _minor_rates(options: CompanyOptions, now: datetime) -> Callable[[str, int], Decimal]:
+def minor_rates(options: CompanyOptions, now: datetime) -> Callable[[str, int], Decimal]:
     """US cents for one minor unit of a currency on the day of an instant."""
     days = (now - options.start_at).days + 1
     table = usd_rates(options.seed, options.start, days)

@@ -11,19 +11,40 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
 
+from sandbox.billing.calendar import seconds
+from sandbox.billing.retention import cohorts, customer_months, months, retention
 from sandbox.hazard import month_starts, probability_30d
 from sandbox.product import born, iso
-from sandbox.simulation import Company
+from sandbox.simulation import Company, minor_rates
 from sandbox.support import SupportDesk
 
 COLUMNS = {
     "customers": ("customer_id", "signup_at", "first_call_at", "tier", "currency", "is_deleted"),
     "mrr_month_end": ("customer_id", "month", "currency", "mrr_minor"),
     "movements": ("customer_id", "at", "type", "amount_minor", "currency"),
+    "customer_months": (
+        "customer_id",
+        "month",
+        "currency",
+        "category",
+        "opening_minor",
+        "closing_minor",
+    ),
+    "retention": (
+        "month",
+        "interval_months",
+        "start_customers",
+        "churned_customers",
+        "start_minor",
+        "end_minor",
+        "kept_minor",
+    ),
+    "cohorts": ("cohort_month", "month", "customers", "mrr_minor"),
     "revenue": ("month", "currency", "revenue_type", "amount_minor"),
     "balance": ("month", "currency", "type", "amount_minor", "fee_minor", "net_minor"),
     "payouts": ("payout_id", "currency", "amount_minor", "status"),
@@ -64,6 +85,7 @@ def truth(
             (customer, _text(at), kind, f"{amount:.6f}", currency)
             for customer, at, kind, amount, currency in world.truth_movements
         ),
+        **_month_ends(company),
         "revenue": world.truth_revenue,
         "recognised": world.truth_recognised,
         "deferred": world.truth_deferred,
@@ -82,6 +104,23 @@ def truth(
         "hazard": _hazard(company),
     }
     return {name: _csv(COLUMNS[name], table) for name, table in rows.items()}
+
+
+def _month_ends(company: Company) -> dict[str, Iterable[Sequence[object]]]:
+    """Customer-months, retention and cohorts, in US dollars where amounts are converted."""
+    customers = company.billing.customer_mrr
+    calendar = months(seconds(company.options.start_at), seconds(company.now))
+    rates = minor_rates(company.options, company.now)
+    return {
+        "customer_months": _six_places(customer_months(customers, calendar, rates)),
+        "retention": _six_places(retention(customers, calendar, rates)),
+        "cohorts": _six_places(cohorts(customers, calendar, rates)),
+    }
+
+
+def _six_places(rows: Iterable[Sequence[object]]) -> Iterable[Sequence[object]]:
+    for row in rows:
+        yield [f"{value:.6f}" if isinstance(value, Decimal) else value for value in row]
 
 
 def _text(at: datetime | int | str) -> str:

@@ -167,6 +167,41 @@ _COMPARISONS = (
         "from gold.fact_mrr_movements",
     ),
     _Comparison(
+        "customer_months",
+        ("customer_id", "month", "currency", "category", "opening_minor", "closing_minor"),
+        3,
+        (_word, _word, _word, _word, Decimal, Decimal),
+        # months with list MRR alone are gold's own
+        "select customer_id, strftime(month, '%Y-%m'), currency, category, opening_mrr_minor, closing_mrr_minor "
+        "from gold.fact_customer_months where opening_mrr_minor != 0 or closing_mrr_minor != 0 or new_minor != 0 "
+        "or expansion_minor != 0 or contraction_minor != 0 or churn_minor != 0 or reactivation_minor != 0",
+    ),
+    _Comparison(
+        "retention",
+        (
+            "month",
+            "interval_months",
+            "start_customers",
+            "churned_customers",
+            "start_minor",
+            "end_minor",
+            "kept_minor",
+        ),
+        2,
+        (_word, int, int, int, Decimal, Decimal, Decimal),
+        "select strftime(month_start_on, '%Y-%m'), interval_months, start_customers, churned_customers, "
+        "start_mrr_reporting_minor, end_mrr_reporting_minor, kept_mrr_reporting_minor "
+        "from gold.kpi_retention_monthly",
+    ),
+    _Comparison(
+        "cohorts",
+        ("cohort_month", "month", "customers", "mrr_minor"),
+        2,
+        (_word, _word, int, Decimal),
+        "select strftime(cohort_month, '%Y-%m'), strftime(month_start_on, '%Y-%m'), retained_customers, "
+        "retained_mrr_reporting_minor from gold.kpi_cohorts",
+    ),
+    _Comparison(
         "churned",
         ("customer_id", "at", "reason"),
         2,

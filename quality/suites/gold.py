@@ -315,7 +315,8 @@ PROMISES: dict[str, Promise] = {
             no_rows(
                 "MRR that holds now = closing MRR of the running month",
                 _MRR_NOW, "accuracy", column="mrr_minor",
-                needs=("gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.month"), advice=REBUILD,
+                needs=("gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.month"),
+                advice=REBUILD,
             ),
         ),
     ),

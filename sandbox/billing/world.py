@@ -8,7 +8,7 @@ Writes: stripe.sqlite with `objects`, `events`, `more` (fields that must be aske
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -118,6 +118,11 @@ class BillingWorld:
             (payout["id"], payout["currency"].upper(), payout["amount"], payout["status"])
             for payout in ledger.payouts
         ]
+
+    @property
+    def customer_mrr(self) -> Mapping[str, CustomerMrr]:
+        """Each live customer's MRR over time, by the name that gold gives it."""
+        return self._mrr
 
     def paying(self, customer_id: str, at: datetime) -> bool:
         """Whether a customer's MRR is above 0 just before an instant."""
