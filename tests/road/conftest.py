@@ -12,7 +12,7 @@ import pytest
 
 from warehouse.settings import PROJECT_ROOT, Settings
 
-CUSTOMERS, MONTHS, CALLS, SEED = 60, 7, 20_000, 11
+CUSTOMERS, MONTHS, CALLS, SEED = 60, 8, 20_000, 11
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The whole road, by the command line: from the sources to published gold, equal to the truth.
 
-The company is small (60 customers, 7 months, 20,000 calls) and holds every odd customer of sandbox/README.md.
+The company is small (60 customers, 8 months, 20,000 calls) and holds every odd customer of sandbox/README.md.
 """
 
 import json

@@ -95,8 +95,12 @@ final as (
         cast(coalesce(left_values.left_customers, 0) as bigint) as retained_customers,
         cast(first_values.first_minor as decimal(28, 6)) as first_mrr_reporting_minor,
         cast(coalesce(left_values.left_minor, 0) as decimal(28, 6)) as retained_mrr_reporting_minor,
-        {{ rate('coalesce(left_values.left_customers, 0)', 'sizes.cohort_customers') }} as logo_retention,
-        {{ rate('coalesce(left_values.left_minor, 0)', 'first_values.first_minor') }} as net_revenue_retention
+        cast({{ metric('cohort_logo_retention', {
+            'cohort_retained_customers': 'coalesce(left_values.left_customers, 0)', 'cohort_customers': 'sizes.cohort_customers',
+        }) }} as double) as logo_retention,
+        cast({{ metric('cohort_revenue_retention', {
+            'cohort_retained_mrr': 'coalesce(left_values.left_minor, 0)', 'cohort_first_mrr': 'first_values.first_minor',
+        }) }} as double) as net_revenue_retention
     from first_values
     inner join calendar
         on first_values.month = calendar.month
