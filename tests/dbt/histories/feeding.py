@@ -1,0 +1,92 @@
+"""Lands histories in a warehouse of their own, at once or in any batches, and builds billing's gold.
+
+Writes: `<home>/landing`, `<home>/warehouse.duckdb`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.dbt.histories.compare import rates
+from tests.dbt.histories.generator import NOW
+from tests.dbt.histories.play import Object, Streams, Told
+from tests.dbt.landing_files import ensure_all, land
+from warehouse.settings import Settings
+from warehouse.transform import run_dbt
+
+GOLD = ("fact_mrr_movements", "fact_customer_months", "kpi_mrr_daily", "fact_revenue")
+
+
+def warehouse_at(home: Path, **choices: Any) -> Settings:
+    """An empty warehouse at the histories' now."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings = Settings.for_test(
+        home, as_of=NOW, reporting_currency="USD", reporting_timezone="America/New_York", **choices
+    )
+    ensure_all(settings)
+    land(settings, "inputs", "fx_rates", rates(), at=NOW)
+    return settings
+
+
+def merged(many: Iterable[Streams]) -> Streams:
+    """All records, stream by stream."""
+    streams: dict[str, list[Object]] = defaultdict(list)
+    for one in many:
+        for stream, records in one.items():
+            streams[stream] += records
+    return dict(streams)
+
+
+def loads_of(told: Mapping[str, Told]) -> list[tuple[datetime, Streams]]:
+    """What the syncs landed: earlier looks, then everything at the end."""
+    looks: dict[int, list[Streams]] = defaultdict(list)
+    for one in told.values():
+        for at, streams in one.looks:
+            looks[at].append(streams)
+    return [
+        *((datetime.fromtimestamp(at, UTC), merged(looks[at])) for at in sorted(looks)),
+        (NOW, merged(one.fed for one in told.values())),
+    ]
+
+
+def feed(settings: Settings, loads: Sequence[tuple[datetime, Streams]]) -> None:
+    """Land records as one load per stream and instant."""
+    for at, streams in loads:
+        for stream, records in streams.items():
+            if records:
+                land(settings, "stripe", stream, records, at=at)
+
+
+def batches(
+    loads: Sequence[tuple[datetime, Streams]], count: int, seed: int
+) -> list[list[tuple[datetime, Streams]]]:
+    """The same records in so many syncs: in random order, some late, some twice or three times, each read when it was."""
+    dice = random.Random(seed)
+    syncs: list[list[tuple[datetime, dict[str, list[Object]]]]] = [
+        [(at, defaultdict(list)) for at, _ in loads] for _ in range(count)
+    ]
+    for place, (_, streams) in enumerate(loads):
+        for stream, records in streams.items():
+            for record in records:
+                for number in dice.sample(range(count), dice.choice((1, 1, 1, min(2, count)))):
+                    syncs[number][place][1][stream] += [record] * dice.choice((1, 1, 1, 2))
+    for sync in syncs:
+        dice.shuffle(sync)
+        for _, streams in sync:
+            for records in streams.values():
+                dice.shuffle(records)
+    return [[(at, dict(streams)) for at, streams in sync] for sync in syncs]
+
+
+def build(settings: Settings, *, full_refresh: bool = False) -> None:
+    """One start of dbt over what billing's gold stands on, without tests."""
+    command = [
+        "build", "--select", *(f"+{model}" for model in GOLD), "--exclude-resource-types", "test", "unit_test",
+        *(["--full-refresh"] if full_refresh else []),
+    ]  # fmt: skip
+    run_dbt(settings, command, target="dev")

@@ -1,0 +1,53 @@
+"""Gold against an oracle in plain Python, on random Stripe histories, and that order, batches and repetition are nothing.
+
+One build holds all histories at once; `pytest tests/dbt/test_random_histories.py --histories-seed 7` tries others. What was found
+once stands in `histories/cases/` and is built along with the random ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.dbt.histories import cases, feeding, generator, play
+from tests.dbt.histories.compare import Expected, daily_disagreements, disagreements
+from tests.dbt.warehouse_of import differences
+from warehouse.settings import Settings
+
+CUSTOMERS = 1_000
+BATCHED = 120
+Told = dict[str, play.Told]
+
+
+@pytest.fixture(scope="module")
+def told(pytestconfig: pytest.Config) -> Told:
+    seed = pytestconfig.getoption("--histories-seed")
+    random = {f"h{n}": play.told(generator.script(seed, n), f"h{n}") for n in range(CUSTOMERS)}
+    return random | {name: play.told(script, name) for name, script in cases.all_cases().items()}
+
+
+@pytest.fixture(scope="module")
+def warehouse(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = feeding.warehouse_at(tmp_path_factory.mktemp("histories"))
+    feeding.feed(settings, feeding.loads_of(told))
+    feeding.build(settings)
+    return settings
+
+
+def test_every_number_of_every_history_is_the_oracles(told: Told, warehouse: Settings) -> None:
+    expected = Expected(told)
+    assert disagreements(warehouse, expected) == {}
+    assert daily_disagreements(warehouse, expected) == []
+
+
+def test_order_batches_and_repetition_change_nothing(told: Told, tmp_path: Path) -> None:
+    some = feeding.loads_of(dict(list(told.items())[:BATCHED]))
+    at_once = feeding.warehouse_at(tmp_path / "at_once")
+    feeding.feed(at_once, some)
+    feeding.build(at_once)
+    in_steps = feeding.warehouse_at(tmp_path / "in_steps")
+    for sync in feeding.batches(some, 2, seed=1):
+        feeding.feed(in_steps, sync)
+        feeding.build(in_steps)
+    assert differences(at_once, in_steps, [f"gold.{table}" for table in feeding.GOLD]) == {}
