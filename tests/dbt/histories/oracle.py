@@ -540,9 +540,6 @@ class Revenue:
         }
         for name, takings in by_invoice.items():
             self._taken(self.invoices[name], sorted(takings), won)
-        for charge in self.account.streams["charges"]:
-            if charge["id"] not in paid:
-                self._loose(charge, by_charge[charge["id"]], won)
 
     def _taken_from_charges(self, linked: dict[str, int]) -> dict[str, list[Taking]]:
         by_charge: dict[str, list[Taking]] = defaultdict(list)
@@ -577,18 +574,6 @@ class Revenue:
             for one in self.account.events
             if one["type"] == "invoice.marked_uncollectible" and one["data"]["object"]["id"] == invoice["id"]
         )  # fmt: skip
-
-    def _loose(self, charge: Object, takings: list[Taking], won: dict[str, int]) -> None:
-        """A payment without an invoice is revenue of its own, and what is taken back of it."""
-        rows = [("charge", charge["created"], charge["amount"])]
-        for at, kind, name, size in takings:
-            rows.append((kind, at, -size))
-            if kind == "dispute" and name in won:
-                rows.append(("dispute_reversal", won[name], size))
-        self.entries += [
-            Entry(None, charge["id"], kind, "one_time", charge["currency"].upper(), at, amount)
-            for kind, at, amount in rows
-        ]
 
     @staticmethod
     def _parts(paid: list[tuple[str, int]], amount: int) -> dict[str, int]:
