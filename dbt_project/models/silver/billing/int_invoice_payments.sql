@@ -67,12 +67,59 @@ found as (
     where charges.invoice_id is null and invoices.charge_id is null and invoices.payments_json is null
 ),
 
+-- Where the payments were never asked for, nothing names the other: then a payment of the customer by the same amount within a day
+-- is the invoice's, the nearest one of each.
+candidates as (
+    select
+        invoices.invoice_id,
+        charges.charge_id,
+        charges.amount_minor as paid_minor,
+        abs({{ seconds_between('invoices.paid_at', 'charges.created_at') }}) as seconds_apart
+    from invoices
+    inner join charges
+        on
+            invoices.stripe_customer_id = charges.stripe_customer_id
+            and invoices.currency = charges.currency
+            and invoices.amount_paid_minor = charges.amount_minor
+    left join found as invoices_found
+        on invoices.invoice_id = invoices_found.invoice_id
+    left join found as charges_found
+        on charges.charge_id = charges_found.charge_id
+    where
+        invoices_found.invoice_id is null and charges_found.charge_id is null
+        and invoices.payments_json is null and invoices.amount_paid_minor > 0
+        and abs({{ seconds_between('invoices.paid_at', 'charges.created_at') }}) <= 86400
+),
+
+placed as (
+    select
+        *,
+        row_number() over (partition by invoice_id order by seconds_apart, charge_id) as charge_place,
+        row_number() over (partition by charge_id order by seconds_apart, invoice_id) as invoice_place
+    from candidates
+),
+
+links as (
+    select
+        invoice_id,
+        charge_id,
+        paid_minor
+    from found
+    union all
+    select
+        invoice_id,
+        charge_id,
+        paid_minor
+    from placed
+    where charge_place = 1 and invoice_place = 1
+),
+
 final as (
     select
         invoice_id,
         charge_id,
         max(coalesce(paid_minor, 0)) as paid_minor
-    from found
+    from links
     group by invoice_id, charge_id
 )
 
