@@ -30,7 +30,7 @@ from warehouse.sources import SOURCES
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-# of the rows that a failed test finds, so many are named
+# failed tests of which a row is named
 NAMED_ROWS = 3
 
 
@@ -300,7 +300,7 @@ def _first_error(errors: dict[str, str]) -> str:
 
 
 def _failed_rows(settings: Settings, target_path: Path) -> list[str]:
-    """The first rows that the first failed test found: they name the object (an invoice, a payout, a day)."""
+    """The first row of each failed test (of three at most): it names the object, an invoice, a payout or a day."""
     artifact = target_path / "run_results.json"
     results = json.loads(artifact.read_text())["results"] if artifact.exists() else []
     queries = [
@@ -312,17 +312,20 @@ def _failed_rows(settings: Settings, target_path: Path) -> list[str]:
         return []
     con = duck.connect(settings.warehouse_db, read_only=True)
     try:
-        found = con.execute(f"select * from ({queries[0]}) as failed limit {NAMED_ROWS}")
-        names = [column[0] for column in found.description or ()]
-        return [
-            ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))[:200]
-            for row in found.fetchall()
-        ]
-    except duckdb.Error:
-        # a test of landed files can't be asked again without them
-        return []
+        return [row for query in queries[:NAMED_ROWS] if (row := _first_row(con, query))]
     finally:
         con.close()
+
+
+def _first_row(con: duckdb.DuckDBPyConnection, query: str) -> str:
+    try:
+        found = con.execute(f"select * from ({query}) as failed limit 1")
+    except duckdb.Error:
+        # a test of landed files can't be asked again without them
+        return ""
+    names = [column[0] for column in found.description or ()]
+    row = found.fetchone() or ()
+    return ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=False))[:200]
 
 
 def _read_results(settings: Settings, layer: Layer) -> BuildResult:

@@ -421,6 +421,7 @@ PROMISES: dict[str, Promise] = {
     ),
     "kpi_revenue_daily": Promise(required=False, sources=("stripe",)),
     "fact_revenue_recognised_daily": Promise(
+        required=False,
         sources=("stripe",),
         checks=(
             no_rows(
@@ -430,11 +431,12 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "fact_revenue_recognised_customer_months": Promise(sources=("stripe",)),
-    "fact_invoices": Promise(sources=("stripe",)),
-    "fact_dunning": Promise(sources=("stripe",), may_be_empty=True),
-    "fact_balance_transactions": Promise(sources=("stripe",), may_be_empty=True),
+    "fact_revenue_recognised_customer_months": Promise(required=False, sources=("stripe",)),
+    "fact_invoices": Promise(required=False, sources=("stripe",)),
+    "fact_dunning": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "fact_balance_transactions": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_payouts": Promise(
+        required=False,
         sources=("stripe",),
         may_be_empty=True,
         checks=(
