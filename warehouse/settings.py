@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     fx_grace_days: int = Field(4, ge=0, le=31, validation_alias="FX_GRACE_DAYS")
     recognise_before_invoice: bool = Field(True, validation_alias="RECOGNISE_BEFORE_INVOICE")
     charges_without_invoice_are_revenue: bool = Field(
-        True, validation_alias="CHARGES_WITHOUT_INVOICE_ARE_REVENUE"
+        False, validation_alias="CHARGES_WITHOUT_INVOICE_ARE_REVENUE"
     )
     gross_margin: float = Field(1.0, gt=0, le=1, validation_alias="GROSS_MARGIN")
     min_responses: int = Field(5, ge=1, validation_alias="MIN_RESPONSES")
