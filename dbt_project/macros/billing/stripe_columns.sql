@@ -144,6 +144,7 @@
     coalesce({{ flag_at(json, 'lines.has_more') }}, false) as has_more_lines,
     {{ json_below(json, 'lines.data') }} as lines_json,
     {{ json_below(json, 'payments.data') }} as payments_json,
+    {{ json_below(json, 'discounts') }} as discounts_json,
     {{ id_at(json, 'charge') }} as charge_id,
     {{ id_at(json, 'payment_intent') }} as payment_intent_id
 {%- endmacro -%}
@@ -327,13 +328,10 @@
     {{ instant_at(json, 'available_on') }} as available_at
 {%- endmacro -%}
 
+{#- The columns of an event around its object, which bronze opens level by level. -#}
 {%- macro stripe_event(json) %}
     {{ text_at(json, 'type') }} as event_type,
-    {{ text_at(json, 'api_version') }} as api_version,
-    {{ text_at(json, 'data.object.object') }} as object_type,
-    {{ text_at(json, 'data.object.id') }} as subject_id,
-    {{ json_below(json, 'data.object') }} as object_json,
-    {{ json_below(json, 'data.previous_attributes') }} as previous_json
+    {{ text_at(json, 'api_version') }} as api_version
 {%- endmacro -%}
 
 {#- A discount, wherever it stands: today's `source.coupon` is an id, the older `coupon` an object. -#}

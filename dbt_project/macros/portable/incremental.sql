@@ -19,3 +19,20 @@
 {% macro loaded_through(relation=none, column='load_id') -%}
     (select coalesce(max({{ column }}), -1) from {{ relation or this }})
 {%- endmacro %}
+
+{# Incremental by key: rows of the keys that were selected take the place of those that stand there. A model is configured with
+   materialized='incremental', incremental_strategy='replace_rows', unique_key=<its key column, or several>. #}
+{% macro get_incremental_replace_rows_sql(arg_dict) %}
+    {{ return(adapter.dispatch('replace_rows', 'warehouse')(arg_dict)) }}
+{% endmacro %}
+
+{% macro default__replace_rows(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set key = arg_dict['unique_key'] if arg_dict['unique_key'] is string else arg_dict['unique_key'] | join(', ') -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where ({{ key }}) in (select {{ key }} from {{ arg_dict['temp_relation'] }});
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+{% endmacro %}

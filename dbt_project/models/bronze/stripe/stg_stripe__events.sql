@@ -6,18 +6,37 @@ with source as (
 
 opened as (
     select
-        {{ opened('_raw', columns) }},
+        {{ opened('_raw', columns ~ 'fields."data"') }},
         {{- landing_columns() }}
     from source
+),
+
+-- an event is large, and nearly all of it is the object: each level is opened once
+opened_data as (
+    select
+        *,
+        {{ json_fields('fields."data"', ['object', 'previous_attributes']) }} as data_fields
+    from opened
+),
+
+opened_objects as (
+    select
+        *,
+        {{ json_fields('data_fields."object"', ['object', 'id']) }} as object_fields
+    from opened_data
 ),
 
 final as (
     select
         {{- columns }},
+        object_fields."object" as object_type,
+        object_fields."id" as subject_id,
+        data_fields."object" as object_json,
+        data_fields."previous_attributes" as previous_json,
         raw_json,
         extracted_at,
         load_id
-    from opened
+    from opened_objects
 )
 
 select * from final

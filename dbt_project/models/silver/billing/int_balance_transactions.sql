@@ -1,8 +1,6 @@
 -- one row per balance transaction: its newest content, with the automatic payout that paid it out
-{% set columns = stripe_head('fields') ~ ',' ~ stripe_balance_transaction('fields') %}
-with objects as (
-    select * from {{ ref('int_stripe_objects') }}
-    where object_type = 'balance_transaction'
+with transactions as (
+    select * from {{ ref('int_stripe_balance_transactions') }}
 ),
 
 payout_transactions as (
@@ -17,18 +15,6 @@ paid_out as (
         min(payout_id) as payout_id
     from payout_transactions
     group by balance_transaction_id
-),
-
-opened as (
-    select
-        {{ opened('raw_json', columns) }}
-    from objects
-),
-
-transactions as (
-    select
-        {{- columns }}
-    from opened
 ),
 
 final as (

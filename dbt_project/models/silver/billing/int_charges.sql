@@ -1,24 +1,11 @@
 -- one row per charge
-{% set columns = stripe_head('fields') ~ ',' ~ stripe_charge('fields') %}
-with objects as (
-    select * from {{ ref('int_stripe_objects') }}
-    where object_type = 'charge'
+{{ config(materialized='view') }}
+with charges as (
+    select * from {{ ref('int_stripe_charges') }}
 ),
 
 links as (
     select * from {{ ref('int_customer_links') }}
-),
-
-opened as (
-    select
-        {{ opened('raw_json', columns) }}
-    from objects
-),
-
-charges as (
-    select
-        {{- columns }}
-    from opened
 ),
 
 final as (

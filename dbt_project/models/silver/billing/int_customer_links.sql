@@ -2,11 +2,20 @@
 {% set columns = stripe_head('fields') ~ ',' ~ stripe_customer('fields') %}
 with objects as (
     select * from {{ ref('int_stripe_objects') }}
+    where object_type in ('customer', 'credit_note')
 ),
 
-subscription_records as (
-    select * from {{ ref('stg_stripe__subscriptions') }}
-    where coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }} and not is_tombstone
+invoices as (
+    select * from {{ ref('int_stripe_invoices') }}
+),
+
+charges as (
+    select * from {{ ref('int_stripe_charges') }}
+),
+
+subscription_states as (
+    select * from {{ ref('int_subscription_states') }}
+    where origin = 'record'
 ),
 
 opened as (
@@ -28,18 +37,20 @@ customers as (
 
 -- Stripe's list leaves out who was deleted; what was sold to them stays, and names them
 mentions as (
+    {%- for relation in ['invoices', 'charges', 'subscription_states'] %}
+    select
+        stripe_customer_id,
+        currency,
+        created_at
+    from {{ relation }}
+    union all
+    {%- endfor %}
     select
         {{ id_at('raw_json', 'customer') }} as stripe_customer_id,
         upper({{ text_at('raw_json', 'currency') }}) as currency,
         {{ instant_at('raw_json', 'created') }} as created_at
     from objects
-    where object_type in ('invoice', 'charge', 'credit_note')
-    union all
-    select
-        {{ id_at('raw_json', 'customer') }} as stripe_customer_id,
-        upper({{ text_at('raw_json', 'currency') }}) as currency,
-        {{ instant_at('raw_json', 'created') }} as created_at
-    from subscription_records
+    where object_type = 'credit_note'
 ),
 
 mentioned_customers as (

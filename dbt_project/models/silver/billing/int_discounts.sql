@@ -22,8 +22,8 @@ item_versions as (
 ),
 
 invoices as (
-    select raw_json from {{ ref('int_stripe_objects') }}
-    where object_type = 'invoice'
+    select discounts_json from {{ ref('int_stripe_invoices') }}
+    where discounts_json <> '[]'
 ),
 
 coupon_objects as (
@@ -76,7 +76,7 @@ record_item_elements as (
 ),
 
 invoice_elements as (
-    {{ each_element('invoices', [], 'raw_json', 'discounts') }}
+    {{ each_element('invoices', [], 'discounts_json') }}
 ),
 
 objects as (

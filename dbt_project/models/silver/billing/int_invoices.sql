@@ -1,8 +1,7 @@
 -- one row per invoice, drafts included: its newest content
-{% set columns = stripe_head('fields') ~ ',' ~ stripe_invoice('fields') %}
-with objects as (
-    select * from {{ ref('int_stripe_objects') }}
-    where object_type = 'invoice'
+{{ config(materialized='view') }}
+with invoices as (
+    select * from {{ ref('int_stripe_invoices') }}
 ),
 
 events as (
@@ -21,20 +20,6 @@ write_offs as (
         max({{ whole_at('object_json', 'amount_remaining') }}) as amount_remaining_minor
     from events
     group by subject_id
-),
-
-opened as (
-    select
-        record_json,
-        {{ opened('raw_json', columns) }}
-    from objects
-),
-
-invoices as (
-    select
-        record_json,
-        {{- columns }}
-    from opened
 ),
 
 final as (
@@ -71,10 +56,10 @@ final as (
         invoices.period_end_at,
         -- an event's snapshot stops at ten lines; the list record has them all
         case
-            when invoices.has_more_lines and invoices.record_json is not null then {{ json_below('invoices.record_json', 'lines.data') }}
+            when invoices.has_more_lines then coalesce(invoices.record_lines_json, invoices.lines_json)
             else invoices.lines_json
         end as lines_json,
-        coalesce(invoices.payments_json, {{ json_below('invoices.record_json', 'payments.data') }}) as payments_json,
+        coalesce(invoices.payments_json, invoices.record_payments_json) as payments_json,
         invoices.charge_id,
         invoices.payment_intent_id
     from invoices

@@ -1,22 +1,22 @@
--- one row per Stripe event of the expected mode about a subscription, a customer or a discount, an invoice's write-off or failed payment, or a dispute's end
+-- one row per Stripe event of the expected mode about a kind of object that the warehouse knows
+{% set unwanted %}
+not ({{ of_our_mode() }}) or event_id is null or coalesce(object_type, '') not in (
+    'subscription', 'customer', 'discount', 'product', 'price', 'coupon', 'promotion_code', 'tax_rate', 'invoice',
+    'invoiceitem', 'charge', 'refund', 'credit_note', 'dispute', 'payout', 'balance_transaction'
+)
+{% endset %}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    post_hook=settle_copies(
+        'event_id', ['event_type', 'subject_id', 'object_json', 'previous_json', 'occurred_at'], unwanted
+    ),
+) }}
 with events as (
     select * from {{ ref('stg_stripe__events') }}
-),
-
-ranked as (
-    select
-        *,
-        row_number() over (partition by object_id order by md5(raw_json)) as copy_number
-    from events
-    where
-        coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }}
-        and (
-            object_type in ('subscription', 'customer', 'discount', 'price', 'coupon')
-            or event_type in (
-                'invoice.marked_uncollectible', 'invoice.payment_failed', 'charge.dispute.closed',
-                'charge.dispute.funds_reinstated'
-            )
-        )
+    {%- if is_incremental() %}
+    where load_id > {{ loaded_through() }}
+    {%- endif %}
 ),
 
 final as (
@@ -27,9 +27,10 @@ final as (
         subject_id,
         object_json,
         previous_json,
-        created_at as occurred_at
-    from ranked
-    where copy_number = 1
+        created_at as occurred_at,
+        livemode,
+        load_id
+    from events
 )
 
 select * from final

@@ -1,0 +1,15 @@
+-- one row per invoice of the expected mode, drafts included: its newest content out of list records and event snapshots together
+{% set columns = stripe_head('fields') ~ ',' ~ stripe_invoice('fields') %}
+{% set kept = ['lines_json', 'payments_json'] %}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    post_hook=settle_newest(column_names(columns), kept),
+) }}
+with {{ typed_looks('invoice', ref('stg_stripe__invoices'), ref('int_stripe_events'), columns, kept) }},
+
+final as (
+    select * from looks
+)
+
+select * from final
