@@ -16,8 +16,14 @@
     One parse instead of one per column: a tenth of the time on invoices. -#}
 {%- macro opened(json, columns) -%}
 {%- set keys = modules.re.findall('fields\\."(\\w+)"', columns) | unique | list -%}
-{{ json_fields(json, keys) }} as fields
+{{ opened_fields(json, keys) }} as fields
 {%- endmacro -%}
+
+{#- As a select item only. On DuckDB through a list of one: a condition on what was read would otherwise be pushed below the
+    reading, and the JSON be parsed once for the condition and once more for the row. -#}
+{%- macro opened_fields(json, keys) -%}{{ return(adapter.dispatch('opened_fields', 'warehouse')(json, keys)) }}{%- endmacro -%}
+{%- macro default__opened_fields(json, keys) -%}{{ json_fields(json, keys) }}{%- endmacro -%}
+{%- macro duckdb__opened_fields(json, keys) -%}unnest([{{ json_fields(json, keys) }}]){%- endmacro -%}
 
 {#- The JSON text below a path (an object or an array), NULL where it is absent or null. -#}
 {%- macro json_below(json, path) -%}{{ text_at(json, path) }}{%- endmacro -%}
@@ -61,16 +67,20 @@ case when left({{ element }}, 1) = '{' then {{ text_at(element, 'id') }} else {{
 {%- macro default__each_element(relation, columns, json, path='') -%}
     select
         {% for column in columns %}{{ column }}, {% endfor %}
-        unnest(json_extract_string({{ json }}, '${{ '.' ~ path if path else '' }}[*]')) as element,
-        unnest(range(1, cast(json_array_length(json_extract({{ json }}, '${{ '.' ~ path if path else '' }}')) as bigint) + 1)) as position
-    from {{ relation }}
-    where json_array_length(json_extract({{ json }}, '${{ '.' ~ path if path else '' }}')) > 0
+        unnest(elements) as element,
+        generate_subscripts(elements, 1) as position
+    from (
+        select
+            {% for column in columns %}{{ column }}, {% endfor %}
+            json_extract_string({{ json }}, '${{ '.' ~ path if path else '' }}[*]') as elements
+        from {{ relation }}
+    ) as arrays
 {%- endmacro -%}
 
 {#- Sum over an array of objects inside one row: Σ element[field], each a whole number; optionally where another field equals a value. -#}
 {%- macro sum_below(json, path, field, where_field=none, where_value=none) -%}{{ return(adapter.dispatch('sum_below', 'warehouse')(json, path, field, where_field, where_value)) }}{%- endmacro -%}
 {%- macro default__sum_below(json, path, field, where_field=none, where_value=none) -%}
-coalesce(list_sum(list_transform(
+case when coalesce({{ json_below(json, path) }}, '[]') = '[]' then 0 else coalesce(list_sum(list_transform(
     json_extract({{ json_below(json, path) }}, '$[*]'),
     lambda element : case
         when {% if where_field %}json_extract_string(element, '$.{{ where_field }}') = '{{ where_value }}' and {% endif -%}
@@ -78,7 +88,7 @@ coalesce(list_sum(list_transform(
             then cast(json_extract_string(element, '$.{{ field }}') as bigint)
         else 0
     end
-)), 0)
+)), 0) end
 {%- endmacro -%}
 
 {#- The ids of an array's elements, bare or expanded, as one text in their order; NULL without an array. -#}
@@ -108,4 +118,21 @@ case when {{ is_text_like(text, '-?[0-9]{1,18}') }} then cast({{ text }} as bigi
 {%- macro array_text_contains(json, text) -%}{{ return(adapter.dispatch('array_text_contains', 'warehouse')(json, text)) }}{%- endmacro -%}
 {%- macro default__array_text_contains(json, text) -%}
 list_contains(json_extract_string({{ json }}, '$[*]'), {{ text }})
+{%- endmacro -%}
+
+{#- What matters of a subscription's items, as one text in the order of their ids: id, price, quantity, discounts' and rates' ids (whether
+    a discount or a rate came expanded is no change). -#}
+{%- macro items_text(json) -%}{{ return(adapter.dispatch('items_text', 'warehouse')(json)) }}{%- endmacro -%}
+{%- macro default__items_text(json) -%}
+array_to_string(list_sort(list_transform(
+    json_extract({{ json }}, '$[*]'),
+    lambda item : concat_ws(
+        ':',
+        {{ text_at('item', 'id') }},
+        coalesce({{ id_at('item', 'price') }}, {{ id_at('item', 'plan') }}),
+        coalesce({{ text_at('item', 'quantity') }}, ''),
+        {{ ids_text('item', 'discounts') }},
+        {{ ids_text('item', 'tax_rates') }}
+    )
+)), ';')
 {%- endmacro -%}

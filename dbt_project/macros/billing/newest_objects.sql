@@ -1,8 +1,5 @@
 {#- A typed layer of one kind of Stripe object: each landed JSON is read once, and the newest content of each object is kept.
 
-    A condition on what was read would be pushed below the reading, and every JSON read twice: tombstones and objects of the other
-    mode are taken away afterwards.
-
     The model selects the looks at objects of the loads it has not taken in (`typed_looks`); they are appended, and then what was
     seen more than once is settled (`settle_newest`, a post-hook of the same transaction): sorting all that was seen once
     would cost as much as reading it. Newest is what was known last; within one second by what happened (a list's record
@@ -56,9 +53,11 @@ all_looks as (
         extracted_at as known_at,
         load_id
     from {{ records }}
-    {%- if is_incremental() %}
-    where load_id > {{ loaded_through() }}
-    {%- endif %}
+    where
+        not is_tombstone
+        {%- if is_incremental() %}
+        and load_id > {{ loaded_through() }}
+        {%- endif %}
     union all
     select
         {{- columns }},
@@ -79,6 +78,7 @@ looks as (
         cast(null as timestamp) as record_known_at
         {%- endif %}
     from all_looks
+    where {{ of_our_mode() }} and object_id is not null
 )
 {%- endmacro -%}
 
@@ -91,9 +91,6 @@ looks as (
 {%- set this_model = '{{ this }}' -%}
 {%- set settled = '{{ this.identifier }}__settled' -%}
 {%- set content = md5_id(columns) -%}
-delete from {{ this_model }}
-where is_tombstone or {{ key }} is null or not ({{ of_our_mode() }});
-
 create or replace temp table {{ settled }} as
 with looks as (
     select
@@ -153,18 +150,14 @@ select * from {{ settled }};
 drop table {{ settled }}
 {%- endmacro -%}
 
-{#- A post-hook: of copies of one thing, landed more than once, the one with the smallest content remains; of what is
-    unwanted none (see above why the model does not leave it out itself). -#}
-{%- macro settle_copies(key, columns, unwanted) -%}
-{{ return(adapter.dispatch('settle_copies', 'warehouse')(key, columns, unwanted)) }}
+{#- A post-hook: of copies of one thing, landed more than once, the one with the smallest content remains. -#}
+{%- macro settle_copies(key, columns) -%}
+{{ return(adapter.dispatch('settle_copies', 'warehouse')(key, columns)) }}
 {%- endmacro -%}
 
-{%- macro default__settle_copies(key, columns, unwanted) -%}
+{%- macro default__settle_copies(key, columns) -%}
 {%- set this_model = '{{ this }}' -%}
 {%- set settled = '{{ this.identifier }}__settled' -%}
-delete from {{ this_model }}
-where {{ unwanted }};
-
 create or replace temp table {{ settled }} as
 select * replace (max(load_id) over (partition by {{ key }}) as load_id)
 from {{ this_model }}

@@ -15,14 +15,14 @@ opened as (
 opened_data as (
     select
         *,
-        {{ json_fields('fields."data"', ['object', 'previous_attributes']) }} as data_fields
+        {{ opened_fields('fields."data"', ['object', 'previous_attributes']) }} as data_fields
     from opened
 ),
 
 opened_objects as (
     select
         *,
-        {{ json_fields('data_fields."object"', ['object', 'id']) }} as object_fields
+        {{ opened_fields('data_fields."object"', ['object', 'id']) }} as object_fields
     from opened_data
 ),
 

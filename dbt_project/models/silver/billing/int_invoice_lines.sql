@@ -1,6 +1,10 @@
 -- one row per line of an invoice, drafts included
-{% set columns = stripe_invoice_line('fields') %}
-with invoices as (
+{{ config(materialized='view') }}
+with invoice_lines as (
+    select * from {{ ref('int_stripe_invoice_lines') }}
+),
+
+invoices as (
     select * from {{ ref('int_invoices') }}
 ),
 
@@ -12,28 +16,17 @@ prices as (
     group by price_id
 ),
 
-elements as (
-    {{ each_element('invoices', ['invoice_id', 'subscription_id', 'customer_id', 'currency', 'finalized_at', 'created_at'], 'lines_json') }}
-),
-
-opened as (
-    select
-        *,
-        {{ opened('element', columns) }}
-    from elements
-),
-
 lines as (
     select
-        invoice_id,
-        customer_id,
-        currency,
-        finalized_at,
-        created_at,
-        position as line_number,
-        subscription_id as invoice_subscription_id,
-        {{- columns }}
-    from opened
+        invoice_lines.*,
+        invoices.customer_id,
+        invoices.currency,
+        invoices.finalized_at,
+        invoices.created_at,
+        invoices.subscription_id as invoice_subscription_id
+    from invoice_lines
+    inner join invoices
+        on invoice_lines.invoice_id = invoices.invoice_id
 ),
 
 final as (
@@ -61,7 +54,7 @@ final as (
         lines.discount_minor,
         lines.inclusive_tax_minor,
         lines.tax_minor,
-        lines.amount_minor - lines.discount_minor - lines.inclusive_tax_minor as net_minor,
+        lines.net_minor,
         lines.line_description,
         lines.taxes_json,
         lines.discount_amounts_json,

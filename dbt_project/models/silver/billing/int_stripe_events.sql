@@ -1,16 +1,8 @@
 -- one row per Stripe event of the expected mode about a kind of object that the warehouse knows
-{% set unwanted %}
-not ({{ of_our_mode() }}) or event_id is null or coalesce(object_type, '') not in (
-    'subscription', 'customer', 'discount', 'product', 'price', 'coupon', 'promotion_code', 'tax_rate', 'invoice',
-    'invoiceitem', 'charge', 'refund', 'credit_note', 'dispute', 'payout', 'balance_transaction'
-)
-{% endset %}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    post_hook=settle_copies(
-        'event_id', ['event_type', 'subject_id', 'object_json', 'previous_json', 'occurred_at'], unwanted
-    ),
+    post_hook=settle_copies('event_id', ['event_type', 'subject_id', 'object_json', 'previous_json', 'occurred_at']),
 ) }}
 with events as (
     select * from {{ ref('stg_stripe__events') }}
@@ -28,9 +20,15 @@ final as (
         object_json,
         previous_json,
         created_at as occurred_at,
-        livemode,
         load_id
     from events
+    where
+        {{ of_our_mode() }}
+        and object_id is not null
+        and object_type in (
+            'subscription', 'customer', 'discount', 'product', 'price', 'coupon', 'promotion_code', 'tax_rate', 'invoice',
+            'invoiceitem', 'charge', 'refund', 'credit_note', 'dispute', 'payout', 'balance_transaction'
+        )
 )
 
 select * from final

@@ -1,18 +1,25 @@
 -- one row per subscription item and stretch of time within one version of its subscription (an inferred version is cut by invoices)
-{% set line_columns = stripe_invoice_line('fields') %}
 {% set item_columns = stripe_head('fields') ~ ',' ~ stripe_invoice_item('fields') %}
 with versions as (
     select * from {{ ref('int_subscription_versions') }}
 ),
 
 invoices as (
-    select * from {{ ref('int_invoices') }}
+    select
+        object_id as invoice_id,
+        subscription_id,
+        created_at
+    from {{ ref('int_stripe_invoices') }}
     where finalized_at is not null
 ),
 
 invoice_item_objects as (
     select * from {{ ref('int_stripe_objects') }}
     where object_type = 'invoiceitem' and not is_deleted
+),
+
+invoice_lines as (
+    select * from {{ ref('int_stripe_invoice_lines') }}
 ),
 
 elements as (
@@ -108,34 +115,24 @@ inferred_subscriptions as (
     group by subscription_id
 ),
 
-inferred_invoices as (
+read_lines as (
     select
         invoices.subscription_id,
         invoices.created_at,
-        invoices.lines_json
-    from invoices
+        invoice_lines.invoice_line_id,
+        invoice_lines.invoice_item_id,
+        invoice_lines.subscription_item_id,
+        invoice_lines.price_id,
+        invoice_lines.quantity,
+        invoice_lines.amount_minor,
+        invoice_lines.is_proration,
+        invoice_lines.period_start_at,
+        invoice_lines.period_end_at
+    from invoice_lines
+    inner join invoices
+        on invoice_lines.invoice_id = invoices.invoice_id
     inner join inferred_subscriptions
         on invoices.subscription_id = inferred_subscriptions.subscription_id
-),
-
-line_elements as (
-    {{ each_element('inferred_invoices', ['subscription_id', 'created_at'], 'lines_json') }}
-),
-
-opened_lines as (
-    select
-        subscription_id,
-        created_at,
-        {{ opened('element', line_columns) }}
-    from line_elements
-),
-
-read_lines as (
-    select
-        subscription_id,
-        created_at,
-        {{- line_columns }}
-    from opened_lines
 ),
 
 opened_invoice_items as (

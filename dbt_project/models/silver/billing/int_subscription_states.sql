@@ -1,13 +1,28 @@
 -- one row per subscription and state in which it was seen: after an event, before an update, in a list
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_rows',
+    unique_key='state_id',
+) }}
 {% set columns = stripe_head('fields') ~ ',' ~ stripe_subscription('fields') %}
 with events as (
     select * from {{ ref('int_stripe_events') }}
-    where object_type = 'subscription'
+    where
+        object_type = 'subscription'
+        {%- if is_incremental() %}
+        and load_id > {{ loaded_through() }}
+        {%- endif %}
 ),
 
 records as (
-    select * from {{ ref('stg_stripe__subscriptions') }}
-    where coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }} and not is_tombstone
+    select
+        extracted_at,
+        load_id,
+        raw_json
+    from {{ ref('stg_stripe__subscriptions') }}
+    {%- if is_incremental() %}
+    where load_id > {{ loaded_through() }}
+    {%- endif %}
 ),
 
 -- what an event found (`after`), what stood before an update (`before`), what a list showed (`record`)
@@ -17,7 +32,8 @@ states as (
         'after' as origin,
         event_type,
         occurred_at as known_at,
-        object_json as state_json
+        object_json as state_json,
+        load_id
     from events
     union all
     select
@@ -25,7 +41,8 @@ states as (
         'before' as origin,
         event_type,
         occurred_at as known_at,
-        {{ merged_json('object_json', 'previous_json') }} as state_json
+        {{ merged_json('object_json', 'previous_json') }} as state_json,
+        load_id
     from events
     where previous_json is not null
     union all
@@ -34,7 +51,8 @@ states as (
         'record' as origin,
         cast(null as varchar) as event_type,
         extracted_at as known_at,
-        min(raw_json) as state_json
+        min(raw_json) as state_json,
+        max(load_id) as load_id
     from records
     group by extracted_at, md5(raw_json)
 ),
@@ -45,6 +63,7 @@ opened as (
         origin,
         event_type,
         known_at,
+        load_id,
         {{ opened('state_json', columns) }}
     from states
 ),
@@ -55,36 +74,9 @@ typed as (
         origin,
         event_type,
         known_at,
+        load_id,
         {{- columns }}
     from opened
-),
-
-items as (
-    {{ each_element('typed', ['state_id'], 'items_json') }}
-),
-
-item_texts as (
-    select
-        state_id,
-        {{ text_at('element', 'id') }} as item_id,
-        concat_ws(
-            ':',
-            {{ text_at('element', 'id') }},
-            coalesce({{ id_at('element', 'price') }}, {{ id_at('element', 'plan') }}),
-            coalesce({{ text_at('element', 'quantity') }}, ''),
-            -- only ids: whether a discount or a rate came expanded is no change
-            {{ ids_text('element', 'discounts') }},
-            {{ ids_text('element', 'tax_rates') }}
-        ) as item_text
-    from items
-),
-
-item_keys as (
-    select
-        state_id,
-        {{ joined_text('item_text', ';', 'item_id') }} as items_key
-    from item_texts
-    group by state_id
 ),
 
 final as (
@@ -96,11 +88,10 @@ final as (
             typed.is_automatic_tax,
             coalesce({{ ids_text('typed.discounts_json', '') }}, {{ text_at('typed.discount_json', 'id') }}, ''),
             coalesce({{ ids_text('typed.default_tax_rates_json', '') }}, ''),
-            coalesce(item_keys.items_key, '')
+            coalesce({{ items_text('typed.items_json') }}, '')
         )) as state_key
     from typed
-    left join item_keys
-        on typed.state_id = item_keys.state_id
+    where not is_tombstone and {{ of_our_mode() }}
 )
 
 select * from final
