@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format up soak lock
+.PHONY: help install demo test lint format up soak lock bench
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: .venv/installed ## the whole test suite
 
 soak: .venv/installed ## move on through 30 days in a loop
 	$(BIN)/python -m pytest -m soak -s
+
+bench: .venv/installed ## what the revenue models cost: 100,000 subscriptions over 3 years, and one more day
+	$(BIN)/python -m benchmarks.revenue
 
 lint: .venv/installed ## ruff, sqlfluff, dbt parse
 	$(BIN)/ruff check .

@@ -103,7 +103,9 @@ class _Peak:
 
     def _look(self) -> None:
         while not self._over.wait(0.1):
-            for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
+            for child in (
+                Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+            ):
                 try:
                     status = Path(f"/proc/{child}/status").read_text()
                 except OSError:
@@ -118,7 +120,9 @@ def settings_of(home: Path, now: datetime) -> Settings:
     return Settings.for_test(home, as_of=now, threads=THREADS, memory_limit=MEMORY_LIMIT)
 
 
-def measure(home: Path, company: Company, days: int) -> tuple[dict[str, int], Cost, list[Cost], list[dict[str, int]]]:
+def measure(
+    home: Path, company: Company, days: int
+) -> tuple[dict[str, int], Cost, list[Cost], list[dict[str, int]]]:
     """Land a company's whole history, build; then land and build day by day.
 
     Returns:
@@ -142,7 +146,9 @@ def measure(home: Path, company: Company, days: int) -> tuple[dict[str, int], Co
 
 def report(what: str, cost: Cost) -> None:
     """Print one run's cost and its dearest models."""
-    print(f"{what}: wall {cost.wall:.1f} s, CPU {cost.cpu:.1f} s, peak {cost.peak_bytes / 2**30:.2f} GiB")
+    print(
+        f"{what}: wall {cost.wall:.1f} s, CPU {cost.cpu:.1f} s, peak {cost.peak_bytes / 2**30:.2f} GiB"
+    )
     for model, seconds in sorted(cost.models.items(), key=lambda pair: -pair[1])[:12]:
         print(f"    {seconds:8.2f} s  {model}")
 
@@ -177,7 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     medians = {}
     try:
         for years in (3,) if chosen.only_full else (3, 1):
-            count = chosen.subscriptions if years == 3 else int(chosen.subscriptions * SHARE_FOR_ONE_YEAR)
+            count = (
+                chosen.subscriptions
+                if years == 3
+                else int(chosen.subscriptions * SHARE_FOR_ONE_YEAR)
+            )
             company = Company(count, years, days + 1, NOW)
             home = scratch / f"years-{years}"
             rows, _, costs, landed = measure(home, company, days)
@@ -186,7 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if costs:
                 medians[years] = statistics.median(cost.cpu for cost in costs)
                 print(f"landed on the last day: {landed[-1]}")
-                print(f"one more day at {years} years: {medians[years]:.2f} CPU s (median of {days})")
+                print(
+                    f"one more day at {years} years: {medians[years]:.2f} CPU s (median of {days})"
+                )
         if len(medians) == 2:
             print(f"a day at 3 years / a day at 1 year: {medians[3] / medians[1]:.2f}")
     finally:

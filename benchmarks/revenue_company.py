@@ -239,9 +239,7 @@ def _subscription(when: str) -> Object:
             f"case when {ended} then 'canceled' when {when} < first_at then 'trialing' "
             "when is_late then 'past_due' else 'active' end"
         ),
-        "items": shapes.list_of(
-            [_item("period_start", "period_end")], "/v1/subscription_items"
-        ),
+        "items": shapes.list_of([_item("period_start", "period_end")], "/v1/subscription_items"),
         "discounts": raw(
             "case when discount = 'forever' or (discount = 'repeating' and "
             f"{when} < first_at + interval 3 month) then '[' || {sql_of(_discount())} || ']' else '[]' end"
@@ -462,7 +460,9 @@ def _credit_note() -> Object:
         "effective_at": number(seconds("credited_at")),
         "lines": shapes.list_of([line], "/v1/credit_notes/lines"),
         "post_payment_amount": number("base - off + base_tax"),
-        "refunds": [{"amount_refunded": number("base - off + base_tax"), "refund": text("'re_' || bill")}],  # fmt: skip
+        "refunds": [
+            {"amount_refunded": number("base - off + base_tax"), "refund": text("'re_' || bill")}
+        ],  # fmt: skip
         "subtotal": number("base"),
         "total": number("base - off + base_tax"),
         "total_excluding_tax": number("base - off"),
@@ -731,7 +731,9 @@ def land_catalogue(settings: Settings, company: Company) -> None:
     )
 
 
-def land_span(settings: Settings, company: Company, since: datetime, until: datetime) -> dict[str, int]:
+def land_span(
+    settings: Settings, company: Company, since: datetime, until: datetime
+) -> dict[str, int]:
     """Land what a sync at `until` brings when the last one was at `since`; returns the rows by stream."""
     first = since <= company.begin
     selects = _object_selects(since, until, first=first)
@@ -763,6 +765,10 @@ def _land(
                 landing.record_load(
                     load_id, stream, started_at=at, landed=landed[stream], quarantined=0, sync_id=load_id
                 )  # fmt: skip
-                landing.con.execute("delete from landing.complete_through where stream = ?", [stream])
-                landing.con.execute("insert into landing.complete_through values (?, ?)", [stream, at])
+                landing.con.execute(
+                    "delete from landing.complete_through where stream = ?", [stream]
+                )
+                landing.con.execute(
+                    "insert into landing.complete_through values (?, ?)", [stream, at]
+                )
     return landed
