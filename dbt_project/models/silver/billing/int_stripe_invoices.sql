@@ -1,6 +1,6 @@
 -- one row per invoice of the expected mode, drafts included: its newest content out of list records and event snapshots together
 {% set columns = stripe_head('fields') ~ ',' ~ stripe_invoice('fields') %}
-{% set kept = ['lines_json', 'payments_json'] %}
+{% set kept = ['lines_json', 'payments_json', 'discounts_json'] %}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',

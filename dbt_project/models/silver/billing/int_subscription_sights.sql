@@ -3,14 +3,13 @@ with states as (
     select * from {{ ref('int_subscription_states') }}
 ),
 
-objects as (
-    select * from {{ ref('int_stripe_objects') }}
-    where object_type = 'invoice'
+invoices as (
+    select * from {{ ref('int_stripe_invoices') }}
+    where finalized_at is not null
 ),
 
-invoices as (
-    select * from {{ ref('int_invoices') }}
-    where finalized_at is not null
+invoice_lines as (
+    select * from {{ ref('int_stripe_invoice_lines') }}
 ),
 
 -- with its creation known, events tell all there is to know
@@ -25,22 +24,19 @@ unseen as (
 
 early_invoices as (
     select
-        invoices.invoice_id,
+        invoices.object_id as invoice_id,
         invoices.subscription_id,
         invoices.status,
         invoices.created_at,
-        invoices.lines_json,
         -- an event's snapshot has only the ids of discounts
-        coalesce(objects.record_json, objects.raw_json) as invoice_json
+        coalesce(invoices.record_discounts_json, invoices.discounts_json) as discounts_json
     from invoices
     inner join unseen
         on invoices.subscription_id = unseen.subscription_id and invoices.created_at < unseen.first_seen_at
-    inner join objects
-        on invoices.invoice_id = objects.object_id
 ),
 
 discount_elements as (
-    {{ each_element('early_invoices', ['invoice_id', 'subscription_id'], 'invoice_json', 'discounts') }}
+    {{ each_element('early_invoices', ['invoice_id', 'subscription_id'], 'discounts_json') }}
 ),
 
 whole_discounts as (
@@ -85,16 +81,14 @@ bare_discounts as (
     group by invoice_id
 ),
 
-line_elements as (
-    {{ each_element('early_invoices', ['invoice_id'], 'lines_json') }}
-),
-
 line_ends as (
     select
-        invoice_id,
-        max({{ instant_at('element', 'period.end') }}) as period_end_at
-    from line_elements
-    group by invoice_id
+        invoice_lines.invoice_id,
+        max(invoice_lines.period_end_at) as period_end_at
+    from invoice_lines
+    inner join early_invoices
+        on invoice_lines.invoice_id = early_invoices.invoice_id
+    group by invoice_lines.invoice_id
 ),
 
 final as (
