@@ -462,7 +462,7 @@ def _credit_note() -> Object:
         "post_payment_amount": number("base - off + base_tax"),
         "refunds": [
             {"amount_refunded": number("base - off + base_tax"), "refund": text("'re_' || bill")}
-        ],  # fmt: skip
+        ],
         "subtotal": number("base"),
         "total": number("base - off + base_tax"),
         "total_excluding_tax": number("base - off"),
