@@ -15,6 +15,7 @@ from typing import Any
 from tests.dbt.histories.reading import (
     PER_MONTH,
     Account,
+    Choices,
     Discount,
     Item,
     State,
@@ -309,7 +310,7 @@ def customer_mrr(account: Account, customer: str, now: int, rate: Rate) -> Custo
             if change:
                 movements.append(Movement(at, currency, kind, change))
         had_some = had_some or now_worth > 0
-    return CustomerMrr(steps, movements, _reasons(mine, held, movements))
+    return CustomerMrr(steps, movements, _reasons(account.choices, mine, held, movements))
 
 
 def _summed(many: list[list[Step]]) -> list[Step]:
@@ -335,7 +336,10 @@ def _kind(was: Fraction, now: Fraction, *, had_some: bool) -> str:
 
 
 def _reasons(
-    subs: dict[str, Subscription], held: dict[str, list[Step]], movements: list[Movement]
+    choices: Choices,
+    subs: dict[str, Subscription],
+    held: dict[str, list[Step]],
+    movements: list[Movement],
 ) -> dict[tuple[int, str], str | None]:
     """Why, where exactly one subscription moved at that instant and its states leave no doubt."""
     reasons: dict[tuple[int, str], str | None] = {}
@@ -347,33 +351,32 @@ def _reasons(
             sub, at = subs[moved[0]], movement.at
             before = next((one for since, one in reversed(sub.steps) if since < at), None)
             after = next(one for since, one in reversed(sub.steps) if since <= at)
-            known = (
-                _risen(before, at)
-                if movement.amount > 0
-                else _fallen(before, after, at, sub.reason)
-            )
+            stood_still = _stood_still(choices, before, at - 1)
+            if movement.amount > 0:
+                known = "pause" if stood_still else None
+            else:
+                known = "?" if stood_still else _fallen(choices, after, at, sub.reason)
             if known != "?":
                 reasons[at, movement.currency] = known
     return reasons
 
 
-def _stood_still(state: State | None, at: int) -> bool:
-    return state is not None and (is_paused(state, at) or state.status == "paused")
+def _stood_still(choices: Choices, state: State | None, at: int) -> bool:
+    """Whether a pause took its MRR away."""
+    if state is None:
+        return False
+    return state.status == "paused" or (is_paused(state, at) and not choices.paused_counts_as_mrr)
 
 
-def _risen(before: State | None, at: int) -> str | None:
-    return "pause" if _stood_still(before, at - 1) else None
-
-
-def _fallen(before: State | None, after: State, at: int, reason: str | None) -> str:
-    if _stood_still(before, at - 1) or after.status in ("trialing", "incomplete"):
+def _fallen(choices: Choices, after: State, at: int, reason: str | None) -> str:
+    if after.status in ("trialing", "incomplete"):
         return "?"
     if after.ended_at is not None and after.ended_at <= at:
         return {"payment_failed": "involuntary", None: "?"}.get(reason, "voluntary")
-    if after.status == "unpaid":
-        return "involuntary"
-    if _stood_still(after, at):
+    if _stood_still(choices, after, at):
         return "pause"
+    if after.status not in choices.paying:
+        return "involuntary"
     return "voluntary"
 
 
