@@ -59,6 +59,7 @@ starting as (
         customer_months.customer_id,
         customer_months.currency,
         customer_months.closing_mrr_minor,
+        customer_months.closing_mrr_reporting_minor,
         cast({{ add_months('customer_months.month', 'intervals.interval_months') }} as date) as month,
         intervals.interval_months
     from customer_months
@@ -72,10 +73,14 @@ parts as (
         starting.customer_id,
         starting.month,
         starting.interval_months,
+        {%- if var('retention_leaves_out_fx') %}
         {{ to_reporting(
             'starting.closing_mrr_minor', rate_or_error('fx_rates.rate_to_reporting', 'starting.currency', 'calendar.rate_on'),
             'currencies.exponent', 'reporting.exponent',
         ) }} as start_minor,
+        {%- else %}
+        starting.closing_mrr_reporting_minor as start_minor,
+        {%- endif %}
         cast(0 as decimal(28, 6)) as end_minor
         {%- for move in moves %},
         cast(0 as decimal(28, 6)) as {{ move }}_minor
