@@ -25,6 +25,15 @@ sights as (
     select * from {{ ref('int_subscription_sights') }}
 ),
 
+schedules as (
+    select * from {{ ref('stg_stripe__subscription_schedules') }}
+    where coalesce(livemode, {{ var('expected_livemode') }}) = {{ var('expected_livemode') }} and not is_tombstone
+),
+
+phases as (
+    {{ each_element('schedules', ['subscription_id'], 'phases_json') }}
+),
+
 -- Event times are whole seconds and ids don't sort. Within a second the changes form a chain, before -> after: the state that
 -- is arrived at once more than it is left is its end; where all balance, nothing has changed.
 balance_of_a_second as (
@@ -153,10 +162,29 @@ ordered as (
         on observations.object_id = keyed.object_id and observations.state_id = keyed.state_id
 ),
 
+-- a phase of a schedule begins at its start; its event follows within the hour
+phase_starts as (
+    select
+        ordered.object_id,
+        ordered.state_id,
+        max({{ instant_at('phases.element', 'start_date') }}) as phase_start_at
+    from ordered
+    inner join phases
+        on
+            ordered.object_id = phases.subscription_id
+            and ordered.noted_from >= {{ instant_at('phases.element', 'start_date') }}
+            and ordered.noted_before < {{ instant_at('phases.element', 'start_date') }}
+    where
+        ordered.stage = 2
+        and ordered.event_type = 'customer.subscription.updated'
+        and ordered.noted_from < {{ instant_at('phases.element', 'start_date') }} + interval '1 hour'
+    group by ordered.object_id, ordered.state_id
+),
+
 -- transitions have instants of their own, before their events
 changes as (
     select
-        *,
+        ordered.*,
         case
             when
                 status_before = 'trialing' and status <> 'trialing'
@@ -165,9 +193,14 @@ changes as (
             when status = 'paused' and paused_at >= noted_before and paused_at <= noted_from then paused_at
             when status = 'canceled' and status_before <> 'canceled' and ended_at >= noted_before and ended_at <= noted_from
                 then ended_at
+            when phase_starts.phase_start_at is not null then phase_starts.phase_start_at
             else noted_from
         end as valid_from
     from ordered
+    left join phase_starts
+        on
+            ordered.object_id = phase_starts.object_id and ordered.state_id = phase_starts.state_id
+            and ordered.stage = 2
     where state_key_before is null or state_key_before <> state_key
 ),
 
