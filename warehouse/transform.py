@@ -319,7 +319,7 @@ def _failed_rows(settings: Settings, target_path: Path) -> list[str]:
 
 def _first_row(con: duckdb.DuckDBPyConnection, query: str) -> str:
     try:
-        found = con.execute(f"select * from ({query}) as failed limit 1")
+        found = con.execute(f"select * from (\n{query}\n) as failed limit 1")
     except duckdb.Error:
         # a test of landed files can't be asked again without them
         return ""
