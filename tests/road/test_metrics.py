@@ -127,6 +127,17 @@ def test_retention_is_the_tables_over_each_interval(road, tmp_path):
     assert answers["nrr_6m"]
 
 
+def test_recognised_revenue_is_the_tables(road, tmp_path):
+    columns = shown("kpi_recognised_revenue_monthly")
+    answers = asked(road, tmp_path, list(columns), "metric_time__month", "currency")
+    for metric, column in columns.items():
+        table = stored(
+            road,
+            f"select month_start_on, currency, sum({column}) from gold.kpi_recognised_revenue_monthly group by all",
+        )
+        assert unequal(answers[metric], table) == [], metric
+
+
 def test_cohorts_are_the_tables(road, tmp_path):
     columns = shown("kpi_cohorts")
     answers = asked(
