@@ -24,27 +24,55 @@ first_days as (
 ),
 
 days as (
-    select
-        spine.day as date_partition,
-        {{ day_start(add_days('spine.day', 1)) }} as ends_at
+    select spine.day as date_partition
     from {{ date_spine("(select min(first_day) from first_days)", last_day()) }} as spine
+),
+
+-- a step stands at the ends of the days from the one it begins on to the one before it ends
+changes as (
+    select
+        currency,
+        {{ reporting_date('valid_from') }} as date_partition,
+        mrr_minor,
+        list_mrr_minor,
+        case when mrr_minor > 0 then 1 else 0 end as paying_customers
+    from steps
+    union all
+    select
+        currency,
+        {{ reporting_date('valid_to') }} as date_partition,
+        -mrr_minor as mrr_minor,
+        -list_mrr_minor as list_mrr_minor,
+        case when mrr_minor > 0 then -1 else 0 end as paying_customers
+    from steps
+    where valid_to < {{ end_of_time() }}
+),
+
+changes_of_day as (
+    select
+        currency,
+        date_partition,
+        sum(mrr_minor) as mrr_minor,
+        sum(list_mrr_minor) as list_mrr_minor,
+        sum(paying_customers) as paying_customers
+    from changes
+    group by currency, date_partition
 ),
 
 levels as (
     select
         days.date_partition,
         first_days.currency,
-        coalesce(sum(steps.mrr_minor), 0) as mrr_minor,
-        coalesce(sum(steps.list_mrr_minor), 0) as list_mrr_minor,
-        sum(case when steps.mrr_minor > 0 then 1 else 0 end) as paying_customers
+        {%- for measure in ['mrr_minor', 'list_mrr_minor', 'paying_customers'] %}
+        sum(coalesce(changes_of_day.{{ measure }}, 0)) over (
+            partition by first_days.currency order by days.date_partition rows between unbounded preceding and current row
+        ) as {{ measure }}{{ "," if not loop.last }}
+        {%- endfor %}
     from days
     inner join first_days
         on days.date_partition >= first_days.first_day
-    left join steps
-        on
-            first_days.currency = steps.currency
-            and steps.valid_from < days.ends_at and steps.valid_to >= days.ends_at
-    group by days.date_partition, first_days.currency
+    left join changes_of_day
+        on first_days.currency = changes_of_day.currency and days.date_partition = changes_of_day.date_partition
 ),
 
 movement_sums as (
