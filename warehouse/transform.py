@@ -136,7 +136,8 @@ def _premises(settings: Settings, layer: Layer) -> str:
     """What every day of an incremental table was built on: settings, seeds, landing files; not the clock.
 
     Another reporting time zone or compute multiplier changes old days too, and a landing file that was
-    lost and synced again counts its loads from 1: then everything is rebuilt.
+    lost and synced again counts its loads from 1: then everything is rebuilt. So it is where the rule itself
+    was changed.
     """
     if layer.reads_landing:
         from ingestion.destination.landing import first_load_at
@@ -153,9 +154,28 @@ def _premises(settings: Settings, layer: Layer) -> str:
     # variables without a setting stand in the project file
     project = hashlib.sha256((DBT_PROJECT / "dbt_project.yml").read_bytes()).hexdigest()
     return json.dumps(
-        {"variables": variables, "project": project, "seeds": seeds, "landed": landed},
+        {
+            "variables": variables,
+            "project": project,
+            "seeds": seeds,
+            "landed": landed,
+            "rules": _rules(),
+        },
         sort_keys=True,
     )
+
+
+def _rules() -> str:
+    """One hash of the incremental models and all macros: their tables hold days built by the rule of their time."""
+    models = [
+        path
+        for path in DBT_PROJECT.glob("models/**/*.sql")
+        if "materialized='incremental'" in path.read_text()
+    ]
+    digest = hashlib.sha256()
+    for path in sorted([*models, *DBT_PROJECT.glob("macros/**/*.sql")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _lock(settings: Settings, path: Path, layer: Layer):
