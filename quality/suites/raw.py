@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from ingestion.destination.landing import last_load_id
 from quality.expectations import Check, Suite, between, no_rows
-from warehouse import locks
+from warehouse import duck, locks
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
@@ -94,7 +93,12 @@ def landing_scope(settings: Settings) -> dict[str, int]:
         if not path.exists():
             continue
         with locks.hold(path, what="quality gate raw", timeout=settings.lock_timeout):
-            scope[source] = last_load_id(source, settings)
+            con = duck.connect(path, read_only=True)
+            try:
+                row = con.execute("select coalesce(max(load_id), 0) from landing.loads").fetchone()
+            finally:
+                con.close()
+        scope[source] = int(row[0]) if row else 0
     return scope
 
 
