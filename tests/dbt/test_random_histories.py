@@ -12,6 +12,7 @@ import pytest
 
 from tests.dbt.histories import cases, feeding, generator, play
 from tests.dbt.histories.compare import Expected, daily_disagreements, disagreements
+from tests.dbt.histories.reading import Choices
 from tests.dbt.warehouse_of import differences
 from warehouse.settings import Settings
 
@@ -51,3 +52,14 @@ def test_order_batches_and_repetition_change_nothing(told: Told, tmp_path: Path)
         feeding.feed(in_steps, sync)
         feeding.build(in_steps)
     assert differences(at_once, in_steps, [f"gold.{table}" for table in feeding.GOLD]) == {}
+
+
+def test_choices_turned_round_are_the_oracles_too(told: Told, tmp_path: Path) -> None:
+    choices = {
+        "churn_recognition": "cancellation", "paused_counts_as_mrr": True, "past_due_counts_as_mrr": False,
+    }  # fmt: skip
+    some = dict(list(told.items())[:BATCHED])
+    settings = feeding.warehouse_at(tmp_path / "other", **choices)
+    feeding.feed(settings, feeding.loads_of(some))
+    feeding.build(settings)
+    assert disagreements(settings, Expected(some, Choices(**choices))) == {}
