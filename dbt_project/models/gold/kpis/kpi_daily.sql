@@ -79,7 +79,7 @@ days as (
 sources as (
 
     select min(complete_through) as complete_through from {{ ref('complete_through') }}
-    where stream <> 'mrr_movements'
+    where stream != 'mrr_movements'
 
 ),
 

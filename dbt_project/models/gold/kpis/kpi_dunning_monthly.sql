@@ -34,12 +34,24 @@ churned as (
     group by {{ month_of('date_partition') }}, currency
 ),
 
+months as (
+    select
+        month,
+        currency
+    from failed
+    union
+    select
+        month,
+        currency
+    from churned
+),
+
 final as (
     select
-        {{ md5_id(['month', 'currency']) }} as id,
-        month as month_start_on,
-        {{ day_start(next_month('month')) }} <= {{ as_of() }} as is_complete,
-        currency,
+        {{ md5_id(['months.month', 'months.currency']) }} as id,
+        months.month as month_start_on,
+        {{ day_start(next_month('months.month')) }} <= {{ as_of() }} as is_complete,
+        months.currency,
         {%- for measure in ['failed', 'recovered', 'lost', 'open'] %}
         cast(coalesce(failed.{{ measure }}_invoices, 0) as bigint) as {{ measure }}_invoices,
         cast(coalesce(failed.{{ measure }}_minor, 0) as bigint) as {{ measure }}_minor,
@@ -51,9 +63,11 @@ final as (
         cast(failed.median_days_to_recover as double) as median_days_to_recover,
         cast(coalesce(churned.involuntary_churned_customers, 0) as bigint) as involuntary_churned_customers,
         cast(coalesce(churned.involuntary_churn_minor, 0) as decimal(28, 6)) as involuntary_churn_minor
-    from failed
-    full outer join churned
-        using (month, currency)
+    from months
+    left join failed
+        on months.month = failed.month and months.currency = failed.currency
+    left join churned
+        on months.month = churned.month and months.currency = churned.currency
 )
 
 select * from final
