@@ -51,33 +51,78 @@ counted as (
         and item_mrr.valid_from < {{ as_of() }}
 ),
 
+{% set state = [
+    'customer_id', 'subscription_id', 'subscription_item_id', 'price_id', 'product_id', 'currency', 'status', 'is_inferred',
+    'is_gross_of_tax', 'quantity', 'list_mrr_minor', 'mrr_minor',
+] %}
+keyed as (
+    select
+        *,
+        {{ md5_id(state) }} as state_key
+    from counted
+),
+
+marked as (
+    select
+        *,
+        case
+            when
+                lag(state_key) over (partition by subscription_id, subscription_item_id order by valid_from) = state_key
+                and lag(counted_to) over (partition by subscription_id, subscription_item_id order by valid_from) = valid_from
+                then 0
+            else 1
+        end as is_change
+    from keyed
+),
+
+numbered as (
+    select
+        *,
+        sum(is_change) over (
+            partition by subscription_id, subscription_item_id
+            order by valid_from rows between unbounded preceding and current row
+        ) as interval_number
+    from marked
+),
+
+-- an instant at which nothing changed (we came to look at it, say) parts nothing
+intervals as (
+    select
+        {{ state | join(',\n        ') }},
+        min(valid_from) as valid_from,
+        max(counted_to) as counted_to
+    from numbered
+    group by
+        {{ state | join(', ') }}, interval_number
+),
+
 final as (
     select
-        {{ md5_id(['counted.subscription_id', 'counted.subscription_item_id', 'counted.valid_from']) }} as id,
-        counted.customer_id,
-        counted.subscription_id,
-        counted.subscription_item_id,
-        counted.price_id,
-        counted.product_id,
+        {{ md5_id(['intervals.subscription_id', 'intervals.subscription_item_id', 'intervals.valid_from']) }} as id,
+        intervals.customer_id,
+        intervals.subscription_id,
+        intervals.subscription_item_id,
+        intervals.price_id,
+        intervals.product_id,
         products.product_name,
         coalesce(plans.plan_name, products.product_name) as plan_name,
-        counted.currency,
-        counted.status,
-        counted.is_inferred,
-        counted.is_gross_of_tax,
-        counted.quantity,
-        counted.list_mrr_minor,
-        counted.mrr_minor,
-        {{ for_people('counted.mrr_minor', 'currencies.exponent') }} as mrr_amount,
-        counted.valid_from,
-        case when counted.counted_to >= {{ as_of() }} then {{ end_of_time() }} else counted.counted_to end as valid_to
-    from counted
+        intervals.currency,
+        intervals.status,
+        intervals.is_inferred,
+        intervals.is_gross_of_tax,
+        intervals.quantity,
+        intervals.list_mrr_minor,
+        intervals.mrr_minor,
+        {{ for_people('intervals.mrr_minor', 'currencies.exponent') }} as mrr_amount,
+        intervals.valid_from,
+        case when intervals.counted_to >= {{ as_of() }} then {{ end_of_time() }} else intervals.counted_to end as valid_to
+    from intervals
     left join plans
-        on counted.price_id = plans.price_id and counted.currency = plans.currency
+        on intervals.price_id = plans.price_id and intervals.currency = plans.currency
     left join products
-        on counted.product_id = products.product_id
+        on intervals.product_id = products.product_id
     left join currencies
-        on counted.currency = currencies.currency
+        on intervals.currency = currencies.currency
 )
 
 select * from final
