@@ -126,18 +126,18 @@ def _bridge_row(table: str, key: str, closing: str, suffix: str, *, has_fx: bool
 
 
 _RECOGNISED_PER_DAY = """
-    with changes as (
-        select date_partition, currency, sum(amount_minor) as booked, 0 as recognised, 0 as balance
-        from gold.fact_revenue group by all
-        union all
-        select date_partition, currency, 0, sum(recognised_minor), sum(deferred_minor - unbilled_minor)
-        from gold.fact_revenue_recognised_daily group by all
-    ), days as (
-        select date_partition, currency, sum(balance) as balance,
-            sum(sum(booked) - sum(recognised)) over (partition by currency order by date_partition) as due
-        from changes group by all
-    )
-    select date_partition, currency, balance, due from days where balance <> due
+with changes as (
+    select date_partition, currency, amount_minor as due, 0 as balance from gold.fact_revenue
+    union all
+    select date_partition, currency, -recognised_minor as due, deferred_minor - unbilled_minor as balance from {batch}
+), days as (
+    select date_partition, currency, sum(due) as due, sum(balance) as balance from changes
+    group by date_partition, currency
+)
+select date_partition, currency, balance, due from (
+    select date_partition, currency, balance,
+        sum(due) over (partition by currency order by date_partition) as due from days
+) where balance <> due
 """
 
 _CALLS_PER_DAY = """
@@ -442,7 +442,7 @@ PROMISES: dict[str, Promise] = {
         checks=(
             no_rows(
                 "an automatic payout that is reconciled = the sum of what it paid out",
-                "select payout_id, difference_minor from gold.fact_payouts where difference_minor <> 0",
+                "select payout_id, difference_minor from {batch} where difference_minor <> 0",
                 "accuracy", column="difference_minor", advice="look at the payout in Stripe's dashboard",
             ),
         ),
