@@ -303,6 +303,7 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "fact_mrr_history": Promise(
+        required=False,
         grain=("subscription_id", "subscription_item_id", "valid_from"),
         sources=("stripe",),
         checks=(
@@ -320,8 +321,11 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "dim_customer_months": Promise(grain=("customer_id", "month"), sources=("stripe",)),
+    "dim_customer_months": Promise(
+        required=False, grain=("customer_id", "month"), sources=("stripe",)
+    ),
     "fact_customer_retention": Promise(
+        required=False,
         grain=("customer_id", "month", "interval_months"),
         sources=("stripe",),
         # a company in its first month has nobody who paid before it
@@ -454,6 +458,7 @@ PROMISES: dict[str, Promise] = {
     "kpi_retention_monthly": Promise(required=False, sources=("stripe",)),
     "kpi_cohorts": Promise(required=False, sources=("stripe",)),
     "kpi_revenue_by_dimension": Promise(
+        required=False,
         grain=("month_start_on", "dimension", "value"),
         sources=("stripe",),
         checks=(
@@ -464,7 +469,7 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "metric_days": Promise(),
+    "metric_days": Promise(required=False),
     "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
     "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_funnels": Promise(required=False, of_customers=True),
