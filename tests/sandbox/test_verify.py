@@ -51,11 +51,29 @@ GOLD = """
         select payout_id, currency, cast(amount_minor as bigint) as amount_minor, status
         from truth('payouts');
     create table gold.fact_customer_months as
-        select customer_id, cast(month || '-01' as date) as month, currency, true as is_complete,
-            cast(mrr_minor as decimal(28, 6)) as closing_mrr_minor
-        from truth('mrr_month_end')
-        union all select 'acc_x', date '2024-02-01', 'USD', true, 0
-        union all select 'acc_x', date '2024-07-01', 'USD', false, 5;
+        select customer_id, cast(month || '-01' as date) as month, currency, category,
+            month in (select month from truth('mrr_month_end')) as is_complete,
+            cast(opening_minor as decimal(28, 6)) as opening_mrr_minor,
+            cast(closing_minor as decimal(28, 6)) as closing_mrr_minor,
+            1 as new_minor, 0 as expansion_minor, 0 as contraction_minor, 0 as churn_minor,
+            0 as reactivation_minor
+        from truth('customer_months')
+        union all select 'acc_x', date '2024-02-01', 'USD', 'none', true, 0, 0, 0, 0, 0, 0, 0;
+    create table gold.kpi_retention_monthly as
+        select cast(month || '-01' as date) as month_start_on,
+            cast(interval_months as integer) as interval_months,
+            cast(start_customers as bigint) as start_customers,
+            cast(churned_customers as bigint) as churned_customers,
+            cast(start_minor as decimal(28, 6)) as start_mrr_reporting_minor,
+            cast(end_minor as decimal(28, 6)) as end_mrr_reporting_minor,
+            cast(kept_minor as decimal(28, 6)) as kept_mrr_reporting_minor
+        from truth('retention');
+    create table gold.kpi_cohorts as
+        select cast(cohort_month || '-01' as date) as cohort_month,
+            cast(month || '-01' as date) as month_start_on,
+            cast(customers as bigint) as retained_customers,
+            cast(mrr_minor as decimal(28, 6)) as retained_mrr_reporting_minor
+        from truth('cohorts');
     create table gold.fact_mrr_movements as
         select m.customer_id, cast(m."at" as timestamp) as occurred_at, m.type as movement_type,
             cast(m.amount_minor as decimal(28, 6)) as amount_minor, m.currency, c.reason
@@ -94,7 +112,8 @@ def test_no_difference_where_there_is_none(settings):
     checks = verify(settings)
     assert [check.name for check in checks] == [
         "customers", "calls", "revenue", "recognised", "deferred", "dunning",
-        "balance", "payouts", "mrr_month_end", "movements", "churned", "tickets",
+        "balance", "payouts", "mrr_month_end", "movements", "customer_months", "retention",
+        "cohorts", "churned", "tickets",
     ]  # fmt: skip
     assert all(check.compared > 0 for check in checks)
     assert all(check.examples == [] for check in checks)
@@ -121,8 +140,14 @@ def test_no_difference_where_there_is_none(settings):
         ("update gold.fact_balance_transactions set fee_minor = fee_minor + 1 where transaction_type = 'charge'",
          "balance", "type charge"),
         ("update gold.fact_payouts set status = 'paid' where status = 'failed'", "payouts", "status failed"),
-        ("insert into gold.fact_customer_months values ('acc_y', date '2024-02-01', 'USD', true, 0.000001)",
+        ("insert into gold.fact_customer_months values ('acc_y', date '2024-02-01', 'USD', 'new', true, 0, 0.000001, 0, 0, 0, 0, 0)",
          "mrr_month_end", "customer_id acc_y, month 2024-02, currency USD: truth has none, gold"),
+        ("update gold.fact_customer_months set category = 'churn' where category = 'new'",
+         "customer_months", "category churn"),
+        ("update gold.kpi_retention_monthly set kept_mrr_reporting_minor = kept_mrr_reporting_minor + 1",
+         "retention", "interval_months 1: truth (start_customers"),
+        ("update gold.kpi_cohorts set retained_customers = retained_customers + 1",
+         "cohorts", "cohort_month 2024-01, month 2024-01"),
         ("insert into gold.fact_mrr_movements select * from gold.fact_mrr_movements where movement_type = 'new' order by all limit 1",
          "movements", "type new"),
         ("update gold.fact_mrr_movements set reason = 'pause' where reason = 'involuntary'",
@@ -137,7 +162,8 @@ def test_each_kind_of_difference_is_found_and_named(settings, sql, table, says):
     assert checks[table].differences >= 1
     assert says in checks[table].examples[0]
     others = [name for name, check in checks.items() if check.differences and name != table]
-    assert others == []
+    # a month's end is in both
+    assert others == (["customer_months"] if table == "mrr_month_end" else [])
 
 
 def test_only_ten_examples_are_listed(settings):
