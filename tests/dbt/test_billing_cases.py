@@ -23,13 +23,19 @@ from warehouse.settings import Settings
 from warehouse.transform import build, run_dbt
 
 
-def built(home: Path, streams: dict[tuple[str, str], list[Any]], **settings: Any) -> Settings:
-    """A warehouse of these streams alone: silver and gold with all their data tests."""
+def landed(home: Path, streams: dict[tuple[str, str], list[Any]], **settings: Any) -> Settings:
+    """A data folder into which these streams alone have landed."""
     home.mkdir(parents=True, exist_ok=True)
     own = Settings.for_test(home, as_of=NOW, **settings)
     ensure_all(own)
     for (source, stream), records in streams.items():
         land(own, source, stream, records, at=NOW - timedelta(hours=1))
+    return own
+
+
+def built(home: Path, streams: dict[tuple[str, str], list[Any]], **settings: Any) -> Settings:
+    """A warehouse of these streams alone: silver and gold with all their data tests."""
+    own = landed(home, streams, **settings)
     build(own, ("silver", "gold"))
     return own
 
@@ -198,7 +204,7 @@ def test_a_late_rate_is_carried_and_a_missing_one_stops_the_build(
 
 def test_a_company_of_one_currency_needs_no_rates(tmp_path: Path) -> None:
     seat = billing_cases.subscribed("solo", billing_cases.MONTH, "2024-01-01")
-    alone = built(
+    alone = landed(
         tmp_path / "alone",
         {
             ("stripe", "prices"): billing_cases.PRICES,
@@ -209,6 +215,15 @@ def test_a_company_of_one_currency_needs_no_rates(tmp_path: Path) -> None:
             ],
         },
     )
+    everything = [
+        "build",
+        "--select",
+        "+kpi_daily",
+        "--exclude-resource-types",
+        "test",
+        "unit_test",
+    ]
+    run_dbt(alone, everything, target="dev")
     assert rows_of(
         alone,
         "select mrr_amount, mrr_new_amount, mrr_fx_amount, customers_total from gold.kpi_daily where day = '2024-01-01'",

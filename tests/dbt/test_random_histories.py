@@ -54,6 +54,7 @@ def test_order_batches_and_repetition_change_nothing(told: Told, tmp_path: Path)
     assert differences(at_once, in_steps, [f"gold.{table}" for table in feeding.GOLD]) == {}
 
 
+@pytest.mark.soak
 def test_choices_turned_round_are_the_oracles_too(told: Told, tmp_path: Path) -> None:
     choices = {
         "churn_recognition": "cancellation", "paused_counts_as_mrr": True, "past_due_counts_as_mrr": False,
