@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import clock, duck, ledger
+from warehouse import clock, duck, ledger, loads
 from warehouse.errors import CallError, WarehouseError
 from warehouse.locks import hold
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
@@ -108,12 +108,12 @@ def _build_layer(
         held = [locks.enter_context(_lock(settings, settings.warehouse_db, layer))]
         taken_in: dict[str, int] = {}
         if layer.reads_landing:
-            from ingestion.destination.landing import ensure, last_load_id
+            from ingestion.destination.landing import ensure
 
             for source in SOURCES:
                 ensure(source, settings)
                 held.append(locks.enter_context(_lock(settings, settings.landing(source), layer)))
-                taken_in[source] = last_load_id(source, settings)
+                taken_in[source] = loads.last_load_id(source, settings)
         _make_schemas(settings)
         premises = settings.dbt_target_dir / f"premises-{layer.name}.json"
         built_on = _premises(settings, layer)
@@ -140,9 +140,7 @@ def _premises(settings: Settings, layer: Layer) -> str:
     was changed.
     """
     if layer.reads_landing:
-        from ingestion.destination.landing import first_load_at
-
-        landed = {source: str(first_load_at(source, settings)) for source in SOURCES}
+        landed = {source: str(loads.first_load_at(source, settings)) for source in SOURCES}
     else:
         below = settings.dbt_target_dir / "premises-silver.json"
         landed = json.loads(below.read_text())["landed"] if below.exists() else {}

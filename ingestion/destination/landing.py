@@ -94,26 +94,6 @@ def last_sync_at(source: str, settings: Settings) -> datetime | None:
     return rows[0][0].replace(tzinfo=UTC) if rows[0][0] else None
 
 
-def first_load_at(source: str, settings: Settings) -> datetime | None:
-    """When the first load of a landing file was committed: who the file is. The caller holds its lock."""
-    con = duck.connect(settings.landing(identifier(source)), read_only=True)
-    try:
-        rows = con.execute("select min(committed_at) from landing.loads").fetchall()
-    finally:
-        con.close()
-    return rows[0][0]
-
-
-def last_load_id(source: str, settings: Settings) -> int:
-    """Highest load id of a landing file, 0 before the first. The caller holds its lock."""
-    con = duck.connect(settings.landing(identifier(source)), read_only=True)
-    try:
-        rows = con.execute("select coalesce(max(load_id), 0) from landing.loads").fetchall()
-    finally:
-        con.close()
-    return int(rows[0][0])
-
-
 @contextmanager
 def opened(
     source: str,

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from quality.expectations import Check, Suite, between, no_rows
-from warehouse import duck, locks
+from warehouse import loads, locks
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
@@ -93,12 +93,7 @@ def landing_scope(settings: Settings) -> dict[str, int]:
         if not path.exists():
             continue
         with locks.hold(path, what="quality gate raw", timeout=settings.lock_timeout):
-            con = duck.connect(path, read_only=True)
-            try:
-                row = con.execute("select coalesce(max(load_id), 0) from landing.loads").fetchone()
-            finally:
-                con.close()
-        scope[source] = int(row[0]) if row else 0
+            scope[source] = loads.last_load_id(source, settings)
     return scope
 
 
