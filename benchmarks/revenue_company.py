@@ -341,6 +341,7 @@ def _invoice(when: str) -> Object:
         "amount_paid": number("total"),
         "amount_requested": number("total"),
         "created": number(seconds("paid_at")),
+        "status": "paid",
         "status_transitions": {"canceled_at": None, "paid_at": number(seconds("paid_at"))},
     }
     taxed = shapes.tax(0, inclusive=False, rate_id="txr_19", taxable=0)

@@ -6,18 +6,21 @@ once stands in `histories/cases/` and is built along with the random ones.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.dbt.histories import cases, feeding, generator, play
 from tests.dbt.histories.compare import Expected, daily_disagreements, disagreements
+from tests.dbt.histories.generator import NOW
 from tests.dbt.histories.reading import Choices
 from tests.dbt.warehouse_of import differences
 from warehouse.settings import Settings
 
 CUSTOMERS = 1_000
 BATCHED = 120
+BATCHES = 3
 Told = dict[str, play.Told]
 
 
@@ -47,11 +50,17 @@ def test_order_batches_and_repetition_change_nothing(told: Told, tmp_path: Path)
     at_once = feeding.warehouse_at(tmp_path / "at_once")
     feeding.feed(at_once, some)
     feeding.build(at_once)
-    in_steps = feeding.warehouse_at(tmp_path / "in_steps")
-    for sync in feeding.batches(some, 2, seed=1):
+    home = tmp_path / "in_steps"
+    in_steps = feeding.warehouse_at(home, wrong_rates=True)
+    syncs = feeding.batches(some, BATCHES, seed=1)
+    for left, sync in zip(reversed(range(BATCHES)), syncs, strict=True):
         feeding.feed(in_steps, sync)
-        feeding.build(in_steps)
-    assert differences(at_once, in_steps, [f"gold.{table}" for table in feeding.GOLD]) == {}
+        if not left:
+            feeding.land_rates(in_steps)
+        # time goes on between the builds: what was still ahead has happened by the next one
+        feeding.build(feeding.settings_of(home, NOW - left * timedelta(days=40)))
+    tables = [f"gold.{table}" for table in feeding.GOLD]
+    assert differences(at_once, in_steps, [*tables, *feeding.BY_KEY]) == {}
 
 
 @pytest.mark.soak

@@ -1,8 +1,9 @@
 {#- A typed layer of one kind of Stripe object: each landed JSON is read once, and the newest content of each object is kept.
 
     The model selects the looks at objects of the loads it has not taken in (`typed_looks`); they are appended, and then what was
-    seen more than once is settled (`settle_newest`, a post-hook of the same transaction): sorting all that was seen once
-    would cost as much as reading it. Newest is what was known last; within one second by what happened (a list's record
+    seen more than once is settled (`settle_newest`, a post-hook): sorting all that was seen once would cost as much as reading
+    it. The hook is a transaction of its own: taking rows away from a table of the same transaction writes it all twice. A build
+    that dies in between leaves copies that the next one settles, before anything reads them. Newest is what was known last; within one second by what happened (a list's record
     stands above events), then by content: nothing depends on the order of arrival. -#}
 
 {#- The names of a rendered list of columns (`… as name, …`). -#}
@@ -91,6 +92,9 @@ looks as (
 {%- set this_model = '{{ this }}' -%}
 {%- set settled = '{{ this.identifier }}__settled' -%}
 {%- set content = md5_id(columns) -%}
+commit;
+begin transaction;
+
 create or replace temp table {{ settled }} as
 with looks as (
     select
@@ -158,6 +162,9 @@ drop table {{ settled }}
 {%- macro default__settle_copies(key, columns) -%}
 {%- set this_model = '{{ this }}' -%}
 {%- set settled = '{{ this.identifier }}__settled' -%}
+commit;
+begin transaction;
+
 create or replace temp table {{ settled }} as
 select * replace (max(load_id) over (partition by {{ key }}) as load_id)
 from {{ this_model }}

@@ -193,6 +193,26 @@
     {{ json_below(json, 'discount_amounts') }} as discount_amounts_json
 {%- endmacro -%}
 
+{%- macro stripe_invoice_payment(json) %}
+    {{ text_at(json, 'status') }} as status,
+    {{ id_at(json, 'payment.charge') }} as charge_id,
+    {{ id_at(json, 'payment.payment_intent') }} as payment_intent_id,
+    {{ whole_at(json, 'amount_paid') }} as paid_minor
+{%- endmacro -%}
+
+{%- macro stripe_subscription_item(json) %}
+    {{ text_at(json, 'id') }} as subscription_item_id,
+    coalesce({{ id_at(json, 'price') }}, {{ id_at(json, 'plan') }}) as price_id,
+    {{ whole_at(json, 'quantity') }} as quantity,
+    {{ json_below(json, 'discounts') }} as discounts_json,
+    {{ json_below(json, 'tax_rates') }} as tax_rates_json,
+    case
+        when left({{ text_at(json, 'price') }}, 1) = '{' then {{ text_at(json, 'price') }}
+        when left({{ text_at(json, 'plan') }}, 1) = '{' then {{ text_at(json, 'plan') }}
+    end as embedded_price_json,
+    {{ instant_at(json, 'created') }} as created_at
+{%- endmacro -%}
+
 {%- macro stripe_invoice_item(json) %}
     {{ id_at(json, 'customer') }} as stripe_customer_id,
     {{ id_at(json, 'invoice') }} as invoice_id,

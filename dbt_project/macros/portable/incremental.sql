@@ -36,3 +36,29 @@
     select {{ columns }}
     from {{ arg_dict['temp_relation'] }}
 {% endmacro %}
+
+{# Incremental by key where all that is known of a key is computed anew once a load has told anything about it. A model is configured with
+   materialized='incremental', incremental_strategy='replace_touched', unique_key=<its key column>, touched_by=<the model that
+   has the key and its newest load_id>; it selects `touched(<that model>)` and carries the load_id along. All rows of these keys go, also where
+   none takes their place. #}
+{% macro get_incremental_replace_touched_sql(arg_dict) %}
+    {%- set key = arg_dict['unique_key'] -%}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where {{ key }} in (
+        select {{ key }} from {{ ref(config.require('touched_by')) }}
+        where load_id > {{ loaded_through(arg_dict['target_relation']) }}
+    );
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
+
+{# The keys of which this model has not taken in the newest load, as a select. #}
+{% macro touched(relation) -%}
+    select * from {{ relation }}
+    {%- if is_incremental() %}
+    where load_id > {{ loaded_through() }}
+    {%- endif %}
+{%- endmacro %}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,43 @@ from tests.dbt.landing_files import ensure_all, land
 from warehouse.settings import Settings
 from warehouse.transform import run_dbt
 
-GOLD = ("fact_mrr_movements", "fact_customer_months", "kpi_mrr_daily", "fact_revenue")
+GOLD = (
+    "fact_mrr_movements", "fact_customer_months", "kpi_mrr_daily", "fact_revenue", "fact_customer_retention",
+    "fact_revenue_recognised_customer_months", "fact_dunning",
+)  # fmt: skip
+#: What is built of changed keys only, beneath it or beside it.
+BY_KEY = (
+    "silver.int_subscription_sights", "silver.int_subscription_versions", "silver.int_subscription_item_versions",
+    "silver.int_invoice_payments", "silver.int_invoice_failures", "silver.int_revenue_entries", "gold.dim_customer_months",
+)  # fmt: skip
 
 
-def warehouse_at(home: Path, **choices: Any) -> Settings:
-    """An empty warehouse at the histories' now."""
-    home.mkdir(parents=True, exist_ok=True)
-    settings = Settings.for_test(
-        home, as_of=NOW, reporting_currency="USD", reporting_timezone="America/New_York", **choices
+def settings_of(home: Path, now: datetime = NOW, **choices: Any) -> Settings:
+    """Settings of a warehouse of histories at an instant."""
+    return Settings.for_test(
+        home, as_of=now, reporting_currency="USD", reporting_timezone="America/New_York", **choices
     )
+
+
+def warehouse_at(home: Path, *, wrong_rates: bool = False, **choices: Any) -> Settings:
+    """A warehouse at the histories' now that has rates only; wrong ones are to be landed anew."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings = settings_of(home, **choices)
     ensure_all(settings)
-    land(settings, "inputs", "fx_rates", rates(), at=NOW)
+    land_rates(settings, wrong=wrong_rates)
     return settings
+
+
+def land_rates(settings: Settings, *, wrong: bool = False) -> None:
+    """Land the table of rates; a wrong one has another rate at the end of every third month, and is older."""
+    table = rates()
+    if wrong:
+        table = [
+            row | {"rate": "0.5"} if (date.fromisoformat(row["date"]) + timedelta(days=1)).day == 1
+            and int(row["date"][5:7]) % 3 == 0 else row
+            for row in table
+        ]  # fmt: skip
+    land(settings, "inputs", "fx_rates", table, at=NOW - timedelta(days=1 if wrong else 0))
 
 
 def merged(many: Iterable[Streams]) -> Streams:

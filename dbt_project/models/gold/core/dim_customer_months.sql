@@ -1,5 +1,21 @@
 -- one row per customer and month with MRR, a movement or revenue: what the customer was at the month's end (or as_of)
-with customer_months as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    by_month=true,
+    unique_key='customer_id',
+    fingerprints='int_customer_month_fingerprints',
+    post_hook=take_in('int_customer_month_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_month_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_month_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+customer_months as (
     select * from {{ ref('fact_customer_months') }}
 ),
 
@@ -23,7 +39,7 @@ currencies as (
     select * from {{ ref('currencies') }}
 ),
 
-customers_seen as (
+months_seen as (
     select
         customer_id,
         month
@@ -33,6 +49,16 @@ customers_seen as (
         customer_id,
         {{ month_of('date_partition') }} as month
     from revenue
+),
+
+customers_seen as (
+    select months_seen.*
+    from months_seen
+    {%- if is_incremental() %}
+    left join changed
+        on months_seen.customer_id = changed.customer_id
+    where months_seen.month >= {{ first_open_month() }} or changed.customer_id is not null
+    {%- endif %}
 ),
 
 calendar as (
@@ -67,6 +93,8 @@ paid_items as (
     from mrr_history
     inner join calendar
         on mrr_history.valid_from < calendar.ends_at and mrr_history.valid_to > calendar.starts_at
+    inner join customers_seen
+        on mrr_history.customer_id = customers_seen.customer_id and calendar.month = customers_seen.month
     left join fx_rates
         on mrr_history.currency = fx_rates.currency and calendar.rate_on = fx_rates.date
     left join currencies
@@ -75,7 +103,27 @@ paid_items as (
         on reporting.currency = '{{ var("reporting_currency") }}'
 ),
 
+counted_items as (
+    select
+        customer_id,
+        month,
+        count(*) as items
+    from paid_items
+    group by customer_id, month
+),
+
 main_items as (
+    select
+        paid_items.customer_id,
+        paid_items.month,
+        paid_items.plan_name,
+        paid_items.product_name,
+        paid_items.currency
+    from paid_items
+    inner join counted_items
+        on paid_items.customer_id = counted_items.customer_id and paid_items.month = counted_items.month
+    where counted_items.items = 1
+    union all
     {%- set rank = '(counted_to, mrr_reporting_minor, mrr_minor, list_mrr_minor, plan_name, product_name, currency)' %}
     select
         customer_id,
@@ -83,35 +131,87 @@ main_items as (
         {{ arg_max('plan_name', rank) }} as plan_name,
         {{ arg_max('product_name', rank) }} as product_name,
         {{ arg_max('currency', rank) }} as currency
-    from paid_items
+    from (
+        select paid_items.*
+        from paid_items
+        inner join counted_items
+            on paid_items.customer_id = counted_items.customer_id and paid_items.month = counted_items.month
+        where counted_items.items > 1
+    ) as rivals
     group by customer_id, month
 ),
 
--- a month without any plan (revenue after the end) belongs to the last plan before it
-stretches as (
+seen as (
     select
         customers_seen.customer_id,
         customers_seen.month,
         main_items.plan_name,
         main_items.product_name,
-        main_items.currency,
-        count(main_items.currency) over (
-            partition by customers_seen.customer_id order by customers_seen.month
-            rows between unbounded preceding and current row
-        ) as stretch
+        main_items.currency
     from customers_seen
     left join main_items
         on customers_seen.customer_id = main_items.customer_id and customers_seen.month = main_items.month
 ),
 
-planned as (
+plans_before as (
     select
         customer_id,
         month,
-        max(plan_name) over (partition by customer_id, stretch) as plan_name,
-        max(product_name) over (partition by customer_id, stretch) as product_name,
-        max(currency) over (partition by customer_id, stretch) as currency
-    from stretches
+        plan_name,
+        product_name,
+        currency
+    from seen
+    where currency is not null
+    {%- if is_incremental() %}
+    union all
+    select
+        standing.customer_id,
+        standing.month,
+        standing.plan as plan_name,
+        standing.product as product_name,
+        standing.currency
+    from {{ this }} as standing
+    left join changed
+        on standing.customer_id = changed.customer_id
+    where standing.month < {{ first_open_month() }} and changed.customer_id is null
+    {%- endif %}
+),
+
+-- a month without any plan (revenue after the end) belongs to the last plan before it
+last_plans as (
+    select
+        seen.customer_id,
+        seen.month,
+        max(before.month) as plan_month
+    from seen
+    inner join plans_before as before
+        on seen.customer_id = before.customer_id and before.month < seen.month
+    where seen.currency is null
+    group by seen.customer_id, seen.month
+),
+
+planned as (
+    select
+        seen.customer_id,
+        seen.month,
+        seen.plan_name,
+        seen.product_name,
+        seen.currency
+    from seen
+    where seen.currency is not null
+    union all
+    select
+        seen.customer_id,
+        seen.month,
+        before.plan_name,
+        before.product_name,
+        before.currency
+    from seen
+    left join last_plans
+        on seen.customer_id = last_plans.customer_id and seen.month = last_plans.month
+    left join plans_before as before
+        on last_plans.customer_id = before.customer_id and last_plans.plan_month = before.month
+    where seen.currency is null
 ),
 
 -- before its first version a customer was what that version says

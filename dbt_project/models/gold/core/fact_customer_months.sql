@@ -1,5 +1,21 @@
 -- one row per customer, currency and month in which the customer had MRR or a movement: opening, closing, movements, category
-with steps as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    by_month=true,
+    unique_key='customer_id',
+    fingerprints='int_customer_month_fingerprints',
+    post_hook=take_in('int_customer_month_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_month_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_month_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+steps as (
     select * from {{ ref('int_customer_mrr_steps') }}
 ),
 
@@ -78,6 +94,10 @@ stood as (
     from pairs
     inner join calendar
         on calendar.ends_at > pairs.first_at
+    {%- if is_incremental() %}
+    left join changed
+        on pairs.customer_id = changed.customer_id
+    {%- endif %}
     left join steps as opening
         on
             pairs.customer_id = opening.customer_id
@@ -88,6 +108,9 @@ stood as (
             pairs.customer_id = closing.customer_id
             and pairs.currency = closing.currency
             and closing.valid_from < calendar.ends_at and closing.valid_to >= calendar.ends_at
+    {%- if is_incremental() %}
+    where calendar.month >= {{ first_open_month() }} or changed.customer_id is not null
+    {%- endif %}
 ),
 
 valued as (
@@ -151,13 +174,36 @@ reported as (
     from valued
 ),
 
+several_currencies as (
+    select customer_id
+    from pairs
+    group by customer_id
+    having count(*) > 1
+),
+
+totals as (
+    select
+        reported.customer_id,
+        reported.month,
+        sum(reported.opening_mrr_minor) as opening_minor,
+        sum(reported.closing_mrr_minor) as closing_minor,
+        sum(reported.change_reporting_minor) as change_minor
+    from reported
+    inner join several_currencies
+        on reported.customer_id = several_currencies.customer_id
+    group by reported.customer_id, reported.month
+),
+
+-- most customers pay in one currency: only the others are added up
 totalled as (
     select
-        *,
-        sum(opening_mrr_minor) over (partition by customer_id, month) as customer_opening,
-        sum(closing_mrr_minor) over (partition by customer_id, month) as customer_closing,
-        sum(change_reporting_minor) over (partition by customer_id, month) as customer_change
+        reported.*,
+        coalesce(totals.opening_minor, reported.opening_mrr_minor) as customer_opening,
+        coalesce(totals.closing_minor, reported.closing_mrr_minor) as customer_closing,
+        coalesce(totals.change_minor, reported.change_reporting_minor) as customer_change
     from reported
+    left join totals
+        on reported.customer_id = totals.customer_id and reported.month = totals.month
 ),
 
 final as (

@@ -1,5 +1,21 @@
 -- one row per customer, month, currency and revenue type in which anything was booked, recognised, deferred or unbilled
-with revenue as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    by_month=true,
+    unique_key='customer_id',
+    fingerprints='int_customer_month_fingerprints',
+    post_hook=take_in('int_customer_month_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_month_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_month_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+revenue as (
     select
         *,
         {{ month_of('least(date_partition, recognised_from_on)') }} as first_month,
@@ -25,12 +41,22 @@ dated as (
     from entry_months
 ),
 
+asked_for as (
+    select dated.*
+    from dated
+    {%- if is_incremental() %}
+    left join changed
+        on dated.customer_id = changed.customer_id
+    where dated.month >= {{ first_open_month() }} or changed.customer_id is not null
+    {%- endif %}
+),
+
 ended as (
     select
         *,
         least({{ add_days(next_month('month'), -1) }}, {{ last_known_day() }}) as ends_on,
         {{ add_days('month', -1) }} as ended_before_on
-    from dated
+    from asked_for
 ),
 
 recognised as (

@@ -22,7 +22,8 @@ final as (
         charges.amount_captured_minor,
         charges.amount_refunded_minor,
         charges.failure_code,
-        charges.created_at
+        charges.created_at,
+        charges.load_id
     from charges
     left join links
         on charges.stripe_customer_id = links.stripe_customer_id

@@ -1,7 +1,27 @@
 -- one row per invoice of which a payment failed: when that was first, and what it asked for then
-with invoices as (
-    select * from {{ ref('int_invoices') }}
-    where finalized_at is not null
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_billing_fingerprints',
+    post_hook=take_in('int_customer_billing_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_billing_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_billing_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+invoices as (
+    select invoices.*
+    from {{ ref('int_invoices') }} as invoices
+    {%- if is_incremental() %}
+    inner join changed
+        on invoices.customer_id = changed.customer_id
+    {%- endif %}
+    where invoices.finalized_at is not null
 ),
 
 charges as (
@@ -14,17 +34,17 @@ events as (
     where event_type = 'invoice.payment_failed'
 ),
 
-payment_elements as (
-    {{ each_element('invoices', ['invoice_id'], 'payments_json') }}
+payments as (
+    select * from {{ ref('int_stripe_invoice_payments') }}
 ),
 
 -- all attempts of an invoice share its payment intent; older shapes name the invoice on the charge
 attempts as (
     select
         invoice_id,
-        {{ id_at('element', 'payment.charge') }} as charge_id,
-        {{ id_at('element', 'payment.payment_intent') }} as payment_intent_id
-    from payment_elements
+        charge_id,
+        payment_intent_id
+    from payments
     union all
     select
         invoice_id,
@@ -78,6 +98,7 @@ first_failures as (
 final as (
     select
         invoices.invoice_id,
+        invoices.customer_id,
         coalesce(first_failures.failed_at, invoices.finalized_at) as first_failed_at,
         coalesce(first_failures.amount_minor, invoices.amount_due_minor) as amount_minor,
         first_failures.invoice_id is null as is_inferred

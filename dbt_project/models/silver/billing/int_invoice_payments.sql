@@ -1,6 +1,26 @@
 -- one row per invoice and charge that paid it (partial payments: many to many), with what it paid
-with invoices as (
-    select * from {{ ref('int_invoices') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_billing_fingerprints',
+    post_hook=take_in('int_customer_billing_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_billing_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_billing_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+invoices as (
+    select invoices.*
+    from {{ ref('int_invoices') }} as invoices
+    {%- if is_incremental() %}
+    inner join changed
+        on invoices.customer_id = changed.customer_id
+    {%- endif %}
 ),
 
 charges as (
@@ -8,18 +28,12 @@ charges as (
     where status = 'succeeded'
 ),
 
-elements as (
-    {{ each_element('invoices', ['invoice_id'], 'payments_json') }}
-),
-
 payments as (
-    select
-        invoice_id,
-        {{ id_at('element', 'payment.charge') }} as charge_id,
-        {{ id_at('element', 'payment.payment_intent') }} as payment_intent_id,
-        {{ whole_at('element', 'amount_paid') }} as paid_minor
-    from elements
-    where {{ text_at('element', 'status') }} = 'paid'
+    select payments.*
+    from {{ ref('int_stripe_invoice_payments') }} as payments
+    inner join invoices
+        on payments.invoice_id = invoices.invoice_id
+    where payments.status = 'paid'
 ),
 
 -- older shapes name the charge on the invoice, or the invoice on the charge
@@ -42,11 +56,21 @@ found as (
     where payments.charge_id is null
     union all
     select
-        invoice_id,
-        charge_id,
-        amount_minor as paid_minor
+        charges.invoice_id,
+        charges.charge_id,
+        charges.amount_minor as paid_minor
     from charges
-    where invoice_id is not null
+    {%- if is_incremental() %}
+    left join invoices
+        on charges.invoice_id = invoices.invoice_id
+    left join changed
+        on coalesce(charges.customer_id, 'unknown') = changed.customer_id
+    {%- endif %}
+    where
+        charges.invoice_id is not null
+        {%- if is_incremental() %}
+        and (invoices.invoice_id is not null or changed.customer_id is not null)
+        {%- endif %}
     union all
     select
         invoices.invoice_id,
@@ -114,13 +138,27 @@ links as (
     where charge_place = 1 and invoice_place = 1
 ),
 
-final as (
+summed as (
     select
         invoice_id,
         charge_id,
         max(coalesce(paid_minor, 0)) as paid_minor
     from links
     group by invoice_id, charge_id
+),
+
+-- the invoice's customer; the charge's where the invoice is not known
+final as (
+    select
+        summed.invoice_id,
+        summed.charge_id,
+        coalesce(invoices.customer_id, charges.customer_id, 'unknown') as customer_id,
+        summed.paid_minor
+    from summed
+    inner join charges
+        on summed.charge_id = charges.charge_id
+    left join invoices
+        on summed.invoice_id = invoices.invoice_id
 )
 
 select * from final

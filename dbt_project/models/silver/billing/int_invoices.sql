@@ -61,7 +61,8 @@ final as (
         end as lines_json,
         coalesce(invoices.payments_json, invoices.record_payments_json) as payments_json,
         invoices.charge_id,
-        invoices.payment_intent_id
+        invoices.payment_intent_id,
+        invoices.load_id
     from invoices
     left join links
         on invoices.stripe_customer_id = links.stripe_customer_id

@@ -82,6 +82,27 @@ untaxed_lines as (
         and line_taxes.invoice_line_id is null
 ),
 
+shown_taxes as (
+    select
+        subscription_item_id,
+        created_at,
+        max(inclusive_percent) as inclusive_percent
+    from (
+        select subscription_item_id, created_at, inclusive_percent from line_taxes
+        union all
+        select subscription_item_id, created_at, 0 as inclusive_percent from untaxed_lines
+    ) as either_line
+    group by subscription_item_id, created_at
+),
+
+compared_taxes as (
+    select
+        *,
+        lag(inclusive_percent) over (partition by subscription_item_id order by created_at) as percent_before
+    from shown_taxes
+),
+
+-- an invoice with the same rate inside parts nothing
 automatic_taxes as (
     select
         subscription_item_id,
@@ -90,18 +111,8 @@ automatic_taxes as (
             lead(created_at) over (partition by subscription_item_id order by created_at), {{ end_of_time() }}
         ) as valid_to,
         inclusive_percent
-    from (
-        select
-            subscription_item_id,
-            created_at,
-            max(inclusive_percent) as inclusive_percent
-        from (
-            select subscription_item_id, created_at, inclusive_percent from line_taxes
-            union all
-            select subscription_item_id, created_at, 0 as inclusive_percent from untaxed_lines
-        ) as either_line
-        group by subscription_item_id, created_at
-    ) as by_instant
+    from compared_taxes
+    where not coalesce(inclusive_percent = percent_before, false)
 ),
 
 spans as (

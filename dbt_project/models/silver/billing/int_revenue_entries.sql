@@ -1,12 +1,37 @@
 -- one row per signed amount of revenue without tax: an invoice line, or a line's part of what reverses it
-with invoices as (
-    select * from {{ ref('int_invoices') }}
-    where finalized_at is not null
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_billing_fingerprints',
+    post_hook=take_in('int_customer_billing_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_billing_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_billing_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+invoices as (
+    select invoices.*
+    from {{ ref('int_invoices') }} as invoices
+    {%- if is_incremental() %}
+    inner join changed
+        on invoices.customer_id = changed.customer_id
+    {%- endif %}
+    where invoices.finalized_at is not null
 ),
 
 lines as (
-    select * from {{ ref('int_invoice_lines') }}
-    where finalized_at is not null
+    select lines.*
+    from {{ ref('int_invoice_lines') }} as lines
+    {%- if is_incremental() %}
+    inner join changed
+        on lines.customer_id = changed.customer_id
+    {%- endif %}
+    where lines.finalized_at is not null
 ),
 
 invoice_payments as (
@@ -14,7 +39,12 @@ invoice_payments as (
 ),
 
 charges as (
-    select * from {{ ref('int_charges') }}
+    select charges.*
+    from {{ ref('int_charges') }} as charges
+    {%- if is_incremental() %}
+    inner join changed
+        on coalesce(charges.customer_id, 'unknown') = changed.customer_id
+    {%- endif %}
 ),
 
 refunds as (

@@ -1,16 +1,32 @@
--- one row per subscription item and stretch of time within one version of its subscription (an inferred version is cut by invoices)
+-- one row per subscription item and stretch of time within one version of its subscription (an inferred one is cut where its invoices show a change)
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    unique_key='subscription_id',
+    touched_by='int_subscription_loads',
+) }}
+{% set listed_columns = stripe_subscription_item('fields') %}
 {% set item_columns = stripe_head('fields') ~ ',' ~ stripe_invoice_item('fields') %}
-with versions as (
-    select * from {{ ref('int_subscription_versions') }}
+with touched as (
+    {{ touched(ref('int_subscription_loads')) }}
+),
+
+versions as (
+    select versions.*
+    from {{ ref('int_subscription_versions') }} as versions
+    inner join touched
+        on versions.subscription_id = touched.subscription_id
 ),
 
 invoices as (
     select
-        object_id as invoice_id,
-        subscription_id,
-        created_at
-    from {{ ref('int_stripe_invoices') }}
-    where finalized_at is not null
+        invoices.object_id as invoice_id,
+        invoices.subscription_id,
+        invoices.created_at
+    from {{ ref('int_stripe_invoices') }} as invoices
+    inner join touched
+        on invoices.subscription_id = touched.subscription_id
+    where invoices.finalized_at is not null
 ),
 
 invoice_item_objects as (
@@ -29,25 +45,23 @@ elements as (
     ) }}
 ),
 
+opened_elements as (
+    select
+        *,
+        {{ opened('element', listed_columns) }}
+    from elements
+),
+
 listed as (
     select
         subscription_id,
-        {{ text_at('element', 'id') }} as subscription_item_id,
         version_number,
         valid_from,
         valid_to,
         noted_at,
         is_inferred,
-        coalesce({{ id_at('element', 'price') }}, {{ id_at('element', 'plan') }}) as price_id,
-        {{ whole_at('element', 'quantity') }} as quantity,
-        {{ json_below('element', 'discounts') }} as discounts_json,
-        {{ json_below('element', 'tax_rates') }} as tax_rates_json,
-        case
-            when left({{ text_at('element', 'price') }}, 1) = '{' then {{ text_at('element', 'price') }}
-            when left({{ text_at('element', 'plan') }}, 1) = '{' then {{ text_at('element', 'plan') }}
-        end as embedded_price_json,
-        {{ instant_at('element', 'created') }} as created_at
-    from elements
+        {{- listed_columns }}
+    from opened_elements
 ),
 
 -- A snapshot that was cut shows some of the items: the others are taken from the nearest whole one.
@@ -72,12 +86,12 @@ whole_versions as (
 missing_items as (
     select
         whole_versions.subscription_id,
-        whole_items.subscription_item_id,
         whole_versions.version_number,
         whole_versions.valid_from,
         whole_versions.valid_to,
         whole_versions.noted_at,
         true as is_inferred,
+        whole_items.subscription_item_id,
         whole_items.price_id,
         whole_items.quantity,
         whole_items.discounts_json,
@@ -183,7 +197,7 @@ lines as (
 ),
 
 -- what an item cost from an instant on, by the lines that charge it: a period's, or a proration's for the rest of one
-line_points as (
+charge_points as (
     select
         subscription_id,
         subscription_item_id,
@@ -212,8 +226,52 @@ items_with_lines as (
         subscription_id,
         subscription_item_id,
         max(paid_until) as paid_until
-    from line_points
+    from charge_points
     group by subscription_id, subscription_item_id
+),
+
+-- What was seen: from then on; without any line since the item was made.
+seen_points as (
+    select
+        known.*,
+        case
+            when items_with_lines.subscription_item_id is null then coalesce(known.created_at, known.valid_from)
+            else known.noted_at
+        end as holds_from
+    from known
+    left join items_with_lines
+        on
+            known.subscription_id = items_with_lines.subscription_id
+            and known.subscription_item_id = items_with_lines.subscription_item_id
+    where known.is_inferred
+),
+
+-- a renewal at the same price tells nothing new, if nothing else was told in between
+compared_points as (
+    select
+        *,
+        lag(stage) over item_points as stage_before,
+        lag(price_id) over item_points as price_before,
+        lag(quantity) over item_points as quantity_before
+    from (
+        select subscription_id, subscription_item_id, holds_from, price_id, quantity, 1 as stage from charge_points
+        union all
+        select subscription_id, subscription_item_id, holds_from, null as price_id, null as quantity, 0 as stage from credit_points
+        union all
+        select subscription_id, subscription_item_id, holds_from, price_id, quantity, 3 as stage from seen_points
+    ) as points
+    window item_points as (partition by subscription_id, subscription_item_id order by holds_from, stage)
+),
+
+line_points as (
+    select
+        subscription_id,
+        subscription_item_id,
+        holds_from,
+        price_id,
+        quantity
+    from compared_points
+    where stage = 1 and not coalesce(stage_before = 1 and price_before = price_id and quantity_before = quantity, false)
 ),
 
 inferred_points as (
@@ -274,26 +332,18 @@ inferred_points as (
             and items_with_lines.subscription_item_id = known.subscription_item_id
     where known.subscription_item_id is null
     union all
-    -- what was seen: from then on; without any line since the item was made
+    -- from what was seen
     select
-        known.subscription_id,
-        known.version_number,
-        known.valid_from,
-        known.valid_to,
-        known.subscription_item_id,
-        case
-            when items_with_lines.subscription_item_id is null then coalesce(known.created_at, known.valid_from)
-            else known.noted_at
-        end as holds_from,
-        known.price_id,
-        known.quantity,
+        subscription_id,
+        version_number,
+        valid_from,
+        valid_to,
+        subscription_item_id,
+        holds_from,
+        price_id,
+        quantity,
         3 as stage
-    from known
-    left join items_with_lines
-        on
-            known.subscription_id = items_with_lines.subscription_id
-            and known.subscription_item_id = items_with_lines.subscription_item_id
-    where known.is_inferred
+    from seen_points
 ),
 
 filled_points as (
@@ -385,18 +435,21 @@ stretches as (
 
 final as (
     select
-        subscription_id,
-        subscription_item_id,
-        version_number,
-        valid_from,
-        valid_to,
-        price_id,
-        quantity,
-        discounts_json,
-        tax_rates_json,
-        embedded_price_json,
-        is_inferred
+        stretches.subscription_id,
+        stretches.subscription_item_id,
+        stretches.version_number,
+        stretches.valid_from,
+        stretches.valid_to,
+        stretches.price_id,
+        stretches.quantity,
+        stretches.discounts_json,
+        stretches.tax_rates_json,
+        stretches.embedded_price_json,
+        stretches.is_inferred,
+        touched.load_id
     from stretches
+    inner join touched
+        on stretches.subscription_id = touched.subscription_id
 )
 
 select * from final

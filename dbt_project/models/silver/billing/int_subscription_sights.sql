@@ -1,11 +1,29 @@
 -- one row per invoice of a subscription whose creation was not seen: which discounts it shows, and until when it was paid
-with states as (
-    select * from {{ ref('int_subscription_states') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    unique_key='subscription_id',
+    touched_by='int_subscription_loads',
+) }}
+with touched as (
+    {{ touched(ref('int_subscription_loads')) }}
+),
+
+states as (
+    select states.*
+    from {{ ref('int_subscription_states') }} as states
+    inner join touched
+        on states.object_id = touched.subscription_id
 ),
 
 invoices as (
-    select * from {{ ref('int_stripe_invoices') }}
-    where finalized_at is not null
+    select
+        invoices.*,
+        touched.load_id as newest_load_id
+    from {{ ref('int_stripe_invoices') }} as invoices
+    inner join touched
+        on invoices.subscription_id = touched.subscription_id
+    where invoices.finalized_at is not null
 ),
 
 invoice_lines as (
@@ -28,6 +46,7 @@ early_invoices as (
         invoices.subscription_id,
         invoices.status,
         invoices.created_at,
+        invoices.newest_load_id,
         -- an event's snapshot has only the ids of discounts
         coalesce(invoices.record_discounts_json, invoices.discounts_json) as discounts_json
     from invoices
@@ -98,7 +117,8 @@ final as (
         early_invoices.created_at as seen_at,
         -- NULL where it can't be said whose the discounts are
         case when bare_discounts.bare_ids is null then '[' || coalesce(own_discounts.discount_ids, '') || ']' end as discounts_json,
-        case when early_invoices.status = 'paid' then line_ends.period_end_at end as paid_until
+        case when early_invoices.status = 'paid' then line_ends.period_end_at end as paid_until,
+        early_invoices.newest_load_id as load_id
     from early_invoices
     left join own_discounts
         on early_invoices.invoice_id = own_discounts.invoice_id

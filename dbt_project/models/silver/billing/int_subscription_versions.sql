@@ -1,12 +1,52 @@
 -- one row per subscription and state that held from one instant to the next (contiguous, half-open intervals)
-with states as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_touched',
+    unique_key='subscription_id',
+    touched_by='int_subscription_loads',
+) }}
+with touched as (
+    {{ touched(ref('int_subscription_loads')) }}
+),
+
+whole_states as (
     select
-        *,
+        states.*,
+        touched.load_id as newest_load_id
+    from {{ ref('int_subscription_states') }} as states
+    inner join touched
+        on states.object_id = touched.subscription_id
+),
+
+-- what decides where versions begin and end; the rest (items are long) joins them at the end
+states as (
+    select
+        state_id,
+        origin,
+        event_type,
+        known_at,
+        state_key,
+        object_id,
+        stripe_customer_id,
+        status,
+        currency,
+        trial_end_at,
+        canceled_at,
+        cancel_at,
+        is_cancel_at_period_end,
+        ended_at,
+        cancellation_reason,
+        pause_behavior,
+        pause_resumes_at,
+        paused_at,
+        created_at,
+        discounts_json,
+        discount_json,
         case
             when event_type in ('customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted') then 1
             else 0
         end as is_change
-    from {{ ref('int_subscription_states') }}
+    from whole_states
 ),
 
 -- `paused`, `resumed`, `pending_update_applied` and the like come with an update of the same second and show what it tells: where
@@ -57,7 +97,8 @@ afters as (
                 case when keyed.event_type = 'customer.subscription.deleted' then 0 else 1 end,
                 balance_of_a_second.net desc,
                 case when keyed.event_type = 'customer.subscription.created' then 1 else 0 end,
-                keyed.state_key
+                keyed.state_key,
+                keyed.state_id
         ) as place,
         max(case when keyed.event_type = 'customer.subscription.updated' then 0 else 1 end) over (
             partition by keyed.object_id, keyed.known_at
@@ -86,7 +127,8 @@ firsts as (
                     else 3
                 end,
                 balance_of_a_second.net,
-                keyed.state_key
+                keyed.state_key,
+                keyed.state_id
         ) as place
     from keyed
     left join balance_of_a_second
@@ -146,16 +188,16 @@ ordered as (
         observations.valid_from as noted_from,
         keyed.*,
         lag(keyed.state_key) over (
-            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key, keyed.state_id
         ) as state_key_before,
         lag(keyed.status) over (
-            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key, keyed.state_id
         ) as status_before,
         lag(keyed.trial_end_at) over (
-            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key, keyed.state_id
         ) as trial_end_before,
         lag(observations.valid_from) over (
-            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key
+            partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key, keyed.state_id
         ) as noted_before
     from observations
     inner join keyed
@@ -248,7 +290,7 @@ last_of_instant as (
         *,
         row_number() over (
             partition by object_id, begins_at
-            order by noted_from desc, stage desc, case when assumed_status is null then 0 else 1 end, state_key
+            order by noted_from desc, stage desc, case when assumed_status is null then 0 else 1 end, state_key, state_id
         ) as place
     from parts
 ),
@@ -413,43 +455,54 @@ lapsed_parts as (
     where lapsed_at > shown_from and lapsed_at < coalesce(shown_until, {{ end_of_time() }})
 ),
 
+numbered as (
+    select
+        *,
+        row_number() over (partition by object_id order by stands_from) as version_number,
+        coalesce(lead(stands_from) over (partition by object_id order by stands_from), {{ end_of_time() }}) as stands_until
+    from lapsed_parts
+),
+
 final as (
     select
-        lapsed_parts.object_id as subscription_id,
-        stripe_customer_id,
-        row_number() over (partition by lapsed_parts.object_id order by stands_from) as version_number,
-        stands_from as valid_from,
-        coalesce(lead(stands_from) over (partition by lapsed_parts.object_id order by stands_from), {{ end_of_time() }}) as valid_to,
-        case when has_lapsed or status_then <> 'unpaid' then status_then else 'active' end as status,
-        currency,
-        case when has_lapsed then pause_behavior end as pause_behavior,
-        case when has_lapsed then pause_resumes_at end as pause_resumes_at,
-        is_cancel_at_period_end and knows_request as is_cancel_at_period_end,
-        is_automatic_tax,
-        is_inferred,
-        has_more_items,
+        numbered.object_id as subscription_id,
+        numbered.stripe_customer_id,
+        numbered.version_number,
+        numbered.stands_from as valid_from,
+        numbered.stands_until as valid_to,
+        case when numbered.has_lapsed or numbered.status_then <> 'unpaid' then numbered.status_then else 'active' end as status,
+        numbered.currency,
+        case when numbered.has_lapsed then numbered.pause_behavior end as pause_behavior,
+        case when numbered.has_lapsed then numbered.pause_resumes_at end as pause_resumes_at,
+        numbered.is_cancel_at_period_end and numbered.knows_request as is_cancel_at_period_end,
+        whole_states.is_automatic_tax,
+        numbered.is_inferred,
+        whole_states.has_more_items,
         coalesce(
-            lapsed_parts.cancellation_reason, case when status_then = 'canceled' then known_reasons.cancellation_reason end
+            numbered.cancellation_reason, case when numbered.status_then = 'canceled' then known_reasons.cancellation_reason end
         ) as cancellation_reason,
-        collection_method,
-        origin,
-        event_type,
-        items_json,
-        shown_discounts_json as discounts_json,
-        default_tax_rates_json,
-        created_at,
-        started_at,
-        trial_start_at,
-        trial_end_at,
-        case when knows_request then canceled_at end as canceled_at,
-        case when knows_request then cancel_at end as cancel_at,
-        case when status_then = status then ended_at end as ended_at,
-        current_period_start_at,
-        current_period_end_at,
-        known_at as noted_at
-    from lapsed_parts
+        whole_states.collection_method,
+        numbered.origin,
+        numbered.event_type,
+        whole_states.items_json,
+        numbered.shown_discounts_json as discounts_json,
+        whole_states.default_tax_rates_json,
+        numbered.created_at,
+        whole_states.started_at,
+        whole_states.trial_start_at,
+        numbered.trial_end_at,
+        case when numbered.knows_request then numbered.canceled_at end as canceled_at,
+        case when numbered.knows_request then numbered.cancel_at end as cancel_at,
+        case when numbered.status_then = numbered.status then numbered.ended_at end as ended_at,
+        whole_states.current_period_start_at,
+        whole_states.current_period_end_at,
+        numbered.known_at as noted_at,
+        whole_states.newest_load_id as load_id
+    from numbered
+    inner join whole_states
+        on numbered.object_id = whole_states.object_id and numbered.state_id = whole_states.state_id
     left join known_reasons
-        on lapsed_parts.object_id = known_reasons.object_id
+        on numbered.object_id = known_reasons.object_id
 )
 
 select * from final
