@@ -12,7 +12,7 @@ import pytest
 from tests.road.conftest import Warehouse
 from tests.road.gold import contents, differences
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=10)
 
 
 @pytest.fixture(scope="module")
