@@ -1,7 +1,8 @@
 # The same code and the same lock as on a laptop, plus what Airflow needs to keep its state in PostgreSQL.
 FROM python:3.11-slim-bookworm
 
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 DO_NOT_TRACK=1 TZ=UTC
+# compiled at once: the user who runs it could not keep what Python compiles, and each start would compile again
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 DO_NOT_TRACK=1 TZ=UTC
 WORKDIR /app
 
 COPY requirements-bootstrap.lock requirements-server.lock ./

@@ -1,6 +1,11 @@
 # Thin: each target is one line of the real tool. `make demo` and `make test` need Python 3.11 and nothing else.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# two processes at a time, in the order that tests/conftest.py gives
+WORKERS := --numprocesses 2 --no-loadscope-reorder
+
+# Images of Python often forbid it to keep what it compiled: then each start of dbt compiles its thousands of files again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format up soak lock bench
@@ -25,7 +30,7 @@ demo: .venv/installed ## a sandbox company, the whole road, and a comparison wit
 	$(BIN)/warehouse verify
 
 test: .venv/installed ## the whole test suite
-	$(BIN)/python -m pytest -m "not soak" --durations=15
+	$(BIN)/python -m pytest -m "not soak" --durations=15 $(WORKERS)
 
 soak: .venv/installed ## thirty days in a loop, and what else takes long
 	$(BIN)/python -m pytest -m soak -s

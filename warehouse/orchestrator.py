@@ -142,6 +142,8 @@ def _environment(settings: Settings, home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home / "jwt.key"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        # a task that is due at once waits for an API that comes up slowly on a busy machine: minutes, not ten seconds
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "12",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "PYTHONPATH": path,

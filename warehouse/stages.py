@@ -16,7 +16,7 @@ from typing import Any
 from warehouse import clock
 from warehouse.errors import NothingToDo
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES
+from warehouse.sources import SOURCES, SourceSpec
 
 Say = Callable[[str], None]
 Figures = dict[str, Any]
@@ -64,15 +64,26 @@ def ingest(
 
 
 def anything_new(settings: Settings, say: Say) -> Figures:
-    """Whether any sync has finished since the last build that took landing in."""
+    """Whether any sync has finished since the last build that took landing in.
+
+    On the first day there is nothing to build before every source that is on has landed: the gate would refuse it.
+    """
     from ingestion.destination.landing import last_sync_at
     from warehouse.ledger import builds
 
     built = {build.layer: build.ran_at.replace(tzinfo=UTC) for build in builds(settings)}
     synced = [at for source in SOURCES if (at := last_sync_at(source, settings)) is not None]
     say(f"last sync {max(synced, default=None)}, last build {built.get('silver')}")
+    if missing := [spec.name for spec in SOURCES.values() if _is_awaited(spec, settings)]:
+        say(f"waiting for the first sync of {', '.join(missing)}")
+        return {"new": False}
     new = bool(synced) and ("gold" not in built or max(synced) > built["silver"])
     return {"new": new}
+
+
+def _is_awaited(spec: SourceSpec, settings: Settings) -> bool:
+    is_on = settings.mode == "sandbox" or spec.is_on(settings)
+    return is_on and not settings.landing(spec.name).exists()
 
 
 def build(settings: Settings, layer: str, say: Say, *, full_refresh: bool = False) -> Figures:

@@ -144,7 +144,6 @@ def _premises(settings: Settings, layer: Layer) -> str:
     else:
         below = settings.dbt_target_dir / "premises-silver.json"
         landed = json.loads(below.read_text())["landed"] if below.exists() else {}
-    variables = {name: value for name, value in dbt_variables(settings).items() if name != "as_of"}
     seeds = {
         seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
         for seed in sorted((DBT_PROJECT / "seeds").glob("*.csv"))
@@ -153,7 +152,7 @@ def _premises(settings: Settings, layer: Layer) -> str:
     project = hashlib.sha256((DBT_PROJECT / "dbt_project.yml").read_bytes()).hexdigest()
     return json.dumps(
         {
-            "variables": variables,
+            "variables": dbt_variables(settings),
             "project": project,
             "seeds": seeds,
             "landed": landed,
@@ -195,15 +194,18 @@ def _make_schemas(settings: Settings) -> None:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """The environment of a dbt process: where the files are, and no secret."""
+    """The environment of a dbt process: where the files are, what time it is, and no secret.
+
+    dbt runs in the data folder, and paths are relative to it: it parses the whole project again where one changes.
+    """
     now = clock.now(settings)
     return child_environment(
         settings,
         DBT_PROFILES_DIR=str(DBT_PROJECT),
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
         DO_NOT_TRACK="1",
-        WAREHOUSE_DB=str(settings.warehouse_db),
-        LANDING_DIR=str(settings.landing_dir),
+        WAREHOUSE_DB=str(settings.warehouse_db.relative_to(settings.home)),
+        LANDING_DIR=str(settings.landing_dir.relative_to(settings.home)),
         WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
         WAREHOUSE_THREADS=str(settings.threads),
         TZ="UTC",
@@ -217,7 +219,6 @@ def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
     return {
         "reporting_currency": settings.reporting_currency,
         "reporting_timezone": settings.reporting_timezone,
-        "as_of": clock.now(settings).strftime("%Y-%m-%d %H:%M:%S"),
         "churn_recognition": settings.churn_recognition,
         "paused_counts_as_mrr": settings.paused_counts_as_mrr,
         "past_due_counts_as_mrr": settings.past_due_counts_as_mrr,
@@ -265,7 +266,7 @@ def run_dbt(
     errors: dict[str, str] = {}
     with subprocess.Popen(
         line,
-        cwd=DBT_PROJECT,
+        cwd=settings.home,
         env=dbt_environment(settings),
         text=True,
         stdout=subprocess.PIPE,

@@ -19,6 +19,8 @@ from tests.dbt.warehouse_of import differences, rows_of
 from warehouse.settings import Settings
 from warehouse.transform import run_dbt
 
+pytestmark = pytest.mark.slow(minutes=2)
+
 GOLD = (
     "fact_revenue", "fact_revenue_recognised_daily", "fact_revenue_recognised_customer_months", "fact_invoices", "fact_dunning",
     "fact_balance_transactions", "fact_payouts", "kpi_recognised_revenue_monthly", "fact_mrr_movements", "fact_subscription_events", "fact_customer_months", "dim_plans", "kpi_mrr_daily",

@@ -22,6 +22,8 @@ from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 from warehouse.transform import build, run_dbt
 
+pytestmark = pytest.mark.slow(minutes=7)
+
 
 def landed(home: Path, streams: dict[tuple[str, str], list[Any]], **settings: Any) -> Settings:
     """A data folder into which these streams alone have landed."""

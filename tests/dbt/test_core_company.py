@@ -25,6 +25,8 @@ from tests.dbt.warehouse_of import (
 )
 from warehouse.settings import Settings
 
+pytestmark = pytest.mark.slow(minutes=4)
+
 
 def at(text: str) -> datetime:
     """An instant as the warehouse gives it: UTC without a zone."""

@@ -18,6 +18,8 @@ from tests.dbt.histories.reading import Choices
 from tests.dbt.warehouse_of import differences
 from warehouse.settings import Settings
 
+pytestmark = pytest.mark.slow(minutes=4)
+
 CUSTOMERS = 1_000
 BATCHED = 120
 BATCHES = 3

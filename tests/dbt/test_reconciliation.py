@@ -19,6 +19,8 @@ from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 from warehouse.transform import run_dbt
 
+pytestmark = pytest.mark.slow(minutes=1)
+
 TESTS = (
     "assert_revenue_equals_the_ledger", "assert_payouts_are_what_they_paid_out", "assert_the_balance_is_what_moved_it",
 )  # fmt: skip

@@ -14,6 +14,8 @@ from tests.quality.company import RECORDS, build_gold, build_landing, land, sett
 from warehouse import duck, ledger
 from warehouse.errors import CallError, GateRefused, WarehouseError
 
+pytestmark = pytest.mark.slow(minutes=4)
+
 
 @pytest.fixture
 def settings(tmp_path):

@@ -14,7 +14,7 @@ import yaml
 from tests.road.conftest import Warehouse
 from warehouse.settings import PROJECT_ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=10)
 
 KPIS = PROJECT_ROOT / "dbt_project" / "models" / "gold" / "kpis"
 # what MetricFlow calls the dimension; the interval's sums are asked for by their length

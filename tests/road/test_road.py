@@ -12,7 +12,8 @@ import pytest
 from tests.road.conftest import Warehouse
 from tests.road.gold import contents, differences
 
-pytestmark = pytest.mark.slow
+# five days are one fixture: on a busy machine they take longer than a test may
+pytestmark = [pytest.mark.slow(minutes=10), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

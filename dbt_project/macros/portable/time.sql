@@ -95,7 +95,15 @@
 
 {# Now, as the warehouse counts it: everything that is known happened before it. #}
 {% macro as_of() -%}
-    cast('{{ var("as_of") }}' as timestamp)
+    cast('{{ warehouse_now() }}' as timestamp)
+{%- endmacro %}
+
+{#
+    The same as text. It comes by the environment and is read when a query is compiled, not when the project is parsed:
+    dbt parses everything again where a variable has changed, and this one changes with each build. Unit tests set `as_of`.
+#}
+{% macro warehouse_now() -%}
+    {{ return(var('as_of', env_var('WAREHOUSE_NOW', '2025-07-01 00:00:00') if execute else '2025-07-01 00:00:00')) }}
 {%- endmacro %}
 
 {# The last calendar day that is over at `as_of`. #}

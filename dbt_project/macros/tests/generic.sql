@@ -2,7 +2,7 @@
 
 {# Whether the whole table is to be looked at: on a full refresh, once a week (Sundays), or by the variable. #}
 {% macro looks_at_all_days() -%}
-    {%- set today = modules.datetime.datetime.strptime(var('as_of')[:10], '%Y-%m-%d') -%}
+    {%- set today = modules.datetime.datetime.strptime(warehouse_now()[:10], '%Y-%m-%d') -%}
     {{ return(var('test_loads') < 0 or flags.FULL_REFRESH or today.isoweekday() == 7) }}
 {%- endmacro %}
 
