@@ -50,11 +50,18 @@ calendar as (
 
 pairs as (
     select
-        customer_id,
-        currency,
-        min(valid_from) as first_at
+        steps.customer_id,
+        steps.currency,
+        {%- if is_incremental() %}
+        max(case when changed.customer_id is null then 0 else 1 end) as is_changed,
+        {%- endif %}
+        min(steps.valid_from) as first_at
     from steps
-    group by customer_id, currency
+    {%- if is_incremental() %}
+    left join changed
+        on steps.customer_id = changed.customer_id
+    {%- endif %}
+    group by steps.customer_id, steps.currency
 ),
 
 -- the first change ever of a customer is its joining
@@ -93,11 +100,11 @@ stood as (
         coalesce(closing.list_mrr_minor, 0) as closing_list_mrr_minor
     from pairs
     inner join calendar
-        on calendar.ends_at > pairs.first_at
-    {%- if is_incremental() %}
-    left join changed
-        on pairs.customer_id = changed.customer_id
-    {%- endif %}
+        on
+            calendar.ends_at > pairs.first_at
+            {%- if is_incremental() %}
+            and (calendar.month >= {{ first_open_month() }} or pairs.is_changed = 1)
+            {%- endif %}
     left join steps as opening
         on
             pairs.customer_id = opening.customer_id
@@ -108,9 +115,6 @@ stood as (
             pairs.customer_id = closing.customer_id
             and pairs.currency = closing.currency
             and closing.valid_from < calendar.ends_at and closing.valid_to >= calendar.ends_at
-    {%- if is_incremental() %}
-    where calendar.month >= {{ first_open_month() }} or changed.customer_id is not null
-    {%- endif %}
 ),
 
 valued as (
