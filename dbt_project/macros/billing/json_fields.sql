@@ -120,7 +120,7 @@ case when {{ is_text_like(text, '-?[0-9]{1,18}') }} then cast({{ text }} as bigi
 list_contains(json_extract_string({{ json }}, '$[*]'), {{ text }})
 {%- endmacro -%}
 
-{#- What matters of a subscription's items, as one text in the order of their ids: id, price, quantity, discounts' and rates' ids (whether
+{#- What matters of a subscription's items, as one text in the order of their ids: id, price, quantity, discounts' and rates' ids, trial (whether
     a discount or a rate came expanded is no change). -#}
 {%- macro items_text(json) -%}{{ return(adapter.dispatch('items_text', 'warehouse')(json)) }}{%- endmacro -%}
 {%- macro default__items_text(json) -%}
@@ -132,7 +132,9 @@ array_to_string(list_sort(list_transform(
         coalesce({{ id_at('item', 'price') }}, {{ id_at('item', 'plan') }}),
         coalesce({{ text_at('item', 'quantity') }}, ''),
         {{ ids_text('item', 'discounts') }},
-        {{ ids_text('item', 'tax_rates') }}
+        {{ ids_text('item', 'tax_rates') }},
+        {{ text_at('item', 'current_trial.start_date') }},
+        {{ text_at('item', 'current_trial.end_date') }}
     )
 )), ';')
 {%- endmacro -%}

@@ -210,6 +210,8 @@
         when left({{ text_at(json, 'price') }}, 1) = '{' then {{ text_at(json, 'price') }}
         when left({{ text_at(json, 'plan') }}, 1) = '{' then {{ text_at(json, 'plan') }}
     end as embedded_price_json,
+    {{ instant_at(json, 'current_trial.start_date') }} as trial_start_at,
+    {{ instant_at(json, 'current_trial.end_date') }} as trial_end_at,
     {{ instant_at(json, 'created') }} as created_at
 {%- endmacro -%}
 

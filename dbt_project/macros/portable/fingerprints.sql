@@ -11,6 +11,9 @@
         {{ key }} in ({{ changed_keys(config.require('fingerprints'), key) }})
         {%- if config.get('by_month') %}
         or month >= {{ first_open_month() }}
+        {%- else %}
+        -- a model may know of more that has changed: a key that was selected was selected whole
+        or {{ key }} in (select {{ key }} from {{ arg_dict['temp_relation'] }})
         {%- endif %};
 
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})

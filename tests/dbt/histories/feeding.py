@@ -21,12 +21,13 @@ from warehouse.transform import run_dbt
 
 GOLD = (
     "fact_mrr_movements", "fact_customer_months", "kpi_mrr_daily", "fact_revenue", "fact_customer_retention",
-    "fact_revenue_recognised_customer_months", "fact_dunning",
+    "fact_revenue_recognised_customer_months", "fact_dunning", "fact_invoices", "fact_balance_transactions",
 )  # fmt: skip
 #: What is built of changed keys only, beneath it or beside it.
 BY_KEY = (
     "silver.int_subscription_sights", "silver.int_subscription_versions", "silver.int_subscription_item_versions",
-    "silver.int_invoice_payments", "silver.int_invoice_failures", "silver.int_revenue_entries", "gold.dim_customer_months",
+    "silver.int_invoice_payments", "silver.int_invoice_failures", "silver.int_revenue_entries", "silver.int_item_segments",
+    "silver.int_item_mrr", "gold.dim_customer_months",
 )  # fmt: skip
 
 

@@ -1,7 +1,40 @@
 -- one row per finalised invoice: what it asked for, what was paid, credited and written off, and when
-with invoices as (
-    select * from {{ ref('int_invoices') }}
-    where finalized_at is not null
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_billing_fingerprints',
+    post_hook=take_in('int_customer_billing_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_billing_fingerprints') }}
+with
+{%- if is_incremental() %}
+-- billing that has changed, and days whose rate has
+changed as (
+    {{ changed_keys('int_customer_billing_fingerprints', 'customer_id') }}
+    union
+    select standing.customer_id
+    from {{ this }} as standing
+    inner join {{ ref('int_fx_rates') }} as fx_rates
+        on standing.currency = fx_rates.currency and standing.date_partition = fx_rates.date
+    inner join {{ ref('currencies') }} as currencies
+        on standing.currency = currencies.currency
+    inner join {{ ref('currencies') }} as reporting
+        on reporting.currency = '{{ var("reporting_currency") }}'
+    where standing.total_reporting_minor <> {{ to_reporting(
+        'standing.total_minor', 'fx_rates.rate_to_reporting', 'currencies.exponent', 'reporting.exponent',
+    ) }}
+),
+{%- endif %}
+
+invoices as (
+    select invoices.*
+    from {{ ref('int_invoices') }} as invoices
+    {%- if is_incremental() %}
+    inner join changed
+        on invoices.customer_id = changed.customer_id
+    {%- endif %}
+    where invoices.finalized_at is not null
 ),
 
 credit_notes as (

@@ -1,6 +1,33 @@
 -- one row per signed amount of revenue without tax: a line of a finalised invoice, or a line's part of what reverses it
-with entries as (
-    select * from {{ ref('int_revenue_entries') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_billing_fingerprints',
+    post_hook=take_in('int_customer_billing_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_billing_fingerprints') }}
+with
+{%- if is_incremental() %}
+-- billing that has changed, and days whose rate has
+changed as (
+    {{ changed_keys('int_customer_billing_fingerprints', 'customer_id') }}
+    union
+    select standing.customer_id
+    from {{ this }} as standing
+    inner join {{ ref('int_fx_rates') }} as fx_rates
+        on standing.currency = fx_rates.currency and standing.date_partition = fx_rates.date
+    where standing.rate_to_reporting <> cast(fx_rates.rate_to_reporting as decimal(28, 12))
+),
+{%- endif %}
+
+entries as (
+    select entries.*
+    from {{ ref('int_revenue_entries') }} as entries
+    {%- if is_incremental() %}
+    inner join changed
+        on entries.customer_id = changed.customer_id
+    {%- endif %}
 ),
 
 fx_rates as (

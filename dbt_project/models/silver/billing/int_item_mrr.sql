@@ -1,8 +1,26 @@
 -- one row per subscription item and stretch of time: its list and net MRR in minor units, six places (METRICS.md §1)
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_mrr_fingerprints',
+    post_hook=take_in('int_customer_mrr_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_mrr_fingerprints') }}
 with recursive
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_mrr_fingerprints', 'customer_id') }}
+),
+{%- endif %}
 
 segments as (
-    select * from {{ ref('int_item_segments') }}
+    select segments.*
+    from {{ ref('int_item_segments') }} as segments
+    {%- if is_incremental() %}
+    inner join changed
+        on segments.customer_id = changed.customer_id
+    {%- endif %}
 ),
 
 discounts as (
@@ -25,6 +43,9 @@ judged as (
             {%- endif %}
             {%- if var('churn_recognition') == 'cancellation' %}
             when is_cancel_asked then 'cancellation asked'
+            {%- endif %}
+            {%- if not var('trials_count_as_mrr') %}
+            when is_item_trial then 'trialing'
             {%- endif %}
         end as zero_reason,
         -- amounts per period times `per_twelve` over twelve times the interval's count are amounts per month

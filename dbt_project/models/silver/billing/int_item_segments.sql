@@ -1,10 +1,39 @@
 -- one row per subscription item and stretch of time in which nothing that decides its MRR changes
-with versions as (
-    select * from {{ ref('int_subscription_versions') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key='customer_id',
+    fingerprints='int_customer_mrr_fingerprints',
+    post_hook=take_in('int_customer_mrr_fingerprints'),
+) }}
+-- depends_on: {{ ref('int_customer_mrr_fingerprints') }}
+with
+{%- if is_incremental() %}
+changed as (
+    {{ changed_keys('int_customer_mrr_fingerprints', 'customer_id') }}
+),
+{%- endif %}
+
+links as (
+    select * from {{ ref('int_customer_links') }}
+),
+
+versions as (
+    select versions.*
+    from {{ ref('int_subscription_versions') }} as versions
+    {%- if is_incremental() %}
+    left join links
+        on versions.stripe_customer_id = links.stripe_customer_id
+    inner join changed
+        on coalesce(links.customer_id, versions.stripe_customer_id) = changed.customer_id
+    {%- endif %}
 ),
 
 item_versions as (
     select * from {{ ref('int_subscription_item_versions') }}
+    {%- if is_incremental() %}
+    where subscription_id in (select subscription_id from versions)
+    {%- endif %}
 ),
 
 price_versions as (
@@ -17,10 +46,9 @@ discounts as (
 
 invoice_lines as (
     select * from {{ ref('int_invoice_lines') }}
-),
-
-links as (
-    select * from {{ ref('int_customer_links') }}
+    {%- if is_incremental() %}
+    where subscription_item_id in (select subscription_item_id from item_versions)
+    {%- endif %}
 ),
 
 tax_rate_objects as (
@@ -146,6 +174,14 @@ instants as (
         valid_to as changes_at
     from item_versions
     where valid_to < {{ end_of_time() }}
+    {%- for edge in ['trial_start_at', 'trial_end_at'] %}
+    union
+    select
+        subscription_id,
+        {{ edge }} as changes_at
+    from item_versions
+    where {{ edge }} > valid_from and {{ edge }} < valid_to
+    {%- endfor %}
     union
     -- within an inferred version a discount's start is one too
     select
@@ -278,6 +314,9 @@ stated as (
         versions.is_inferred or item_versions.is_inferred as is_inferred,
         item_versions.valid_from as item_valid_from,
         coalesce(
+            item_versions.trial_start_at <= stretches.valid_from and item_versions.trial_end_at > stretches.valid_from, false
+        ) as is_item_trial,
+        coalesce(
             versions.pause_behavior is not null
             and (versions.pause_resumes_at is null or versions.pause_resumes_at > stretches.valid_from),
             false
@@ -314,6 +353,7 @@ final as (
         stated.currency,
         stated.is_collection_paused,
         stated.is_cancel_asked,
+        stated.is_item_trial,
         stated.is_inferred,
         stated.price_id,
         stated.quantity,

@@ -97,6 +97,8 @@ missing_items as (
         whole_items.discounts_json,
         whole_items.tax_rates_json,
         whole_items.embedded_price_json,
+        whole_items.trial_start_at,
+        whole_items.trial_end_at,
         whole_items.created_at
     from whole_versions
     inner join listed as whole_items
@@ -408,6 +410,8 @@ stretches as (
         discounts_json,
         tax_rates_json,
         embedded_price_json,
+        trial_start_at,
+        trial_end_at,
         false as is_inferred
     from known
     where not is_inferred
@@ -423,6 +427,8 @@ stretches as (
         known.discounts_json,
         known.tax_rates_json,
         case when known.price_id = inferred_stretches.price_id then known.embedded_price_json end as embedded_price_json,
+        known.trial_start_at,
+        known.trial_end_at,
         true as is_inferred
     from inferred_stretches
     left join known
@@ -445,6 +451,8 @@ final as (
         stretches.discounts_json,
         stretches.tax_rates_json,
         stretches.embedded_price_json,
+        stretches.trial_start_at,
+        stretches.trial_end_at,
         stretches.is_inferred,
         touched.load_id
     from stretches
