@@ -55,7 +55,7 @@ LAYERS: dict[str, Layer] = {
     layer.name: layer
     for layer in (
         Layer("silver", "path:seeds path:models/bronze path:models/silver", reads_landing=True),
-        Layer("gold", "path:models/gold", exclude="tag:after_ml"),
+        Layer("gold", "path:models/gold path:models/fingerprints", exclude="tag:after_ml"),
         Layer("ml", "tag:after_ml"),
     )
 }

@@ -1,5 +1,4 @@
 -- one row per balance transaction: its newest content, with the automatic payout that paid it out
-{{ config(materialized='view') }}
 with transactions as (
     select * from {{ ref('int_stripe_balance_transactions') }}
 ),

@@ -1,5 +1,5 @@
--- one row per customer: a fingerprint of all that its months are made of; silver by nature, built here since it reads facts
-{{ config(schema='silver', contract={'enforced': false}) }}
+-- one row per customer: a fingerprint of all that its months are made of
+-- (it reads facts, so it is built with gold)
 with steps as (
     select * from {{ ref('int_customer_mrr_steps') }}
 ),
