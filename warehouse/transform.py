@@ -136,8 +136,8 @@ def _premises(settings: Settings, layer: Layer) -> str:
     """What every day of an incremental table was built on: settings, seeds, landing files; not the clock.
 
     Another reporting time zone or compute multiplier changes old days too, and a landing file that was
-    lost and synced again counts its loads from 1: then everything is rebuilt. So it is where the rule itself
-    was changed.
+    lost and synced again counts its loads from 1: then everything is rebuilt. So it is where a rule was
+    changed.
     """
     if layer.reads_landing:
         landed = {source: str(loads.first_load_at(source, settings)) for source in SOURCES}
@@ -156,21 +156,24 @@ def _premises(settings: Settings, layer: Layer) -> str:
             "project": project,
             "seeds": seeds,
             "landed": landed,
-            "rules": _rules(),
+            "rules": _rules(layer),
         },
         sort_keys=True,
     )
 
 
-def _rules() -> str:
-    """One hash of the incremental models and all macros: their tables hold days built by the rule of their time."""
-    models = [
-        path
-        for path in DBT_PROJECT.glob("models/**/*.sql")
-        if "materialized='incremental'" in path.read_text()
+def _rules(layer: Layer) -> str:
+    """One hash of all models up to a layer, and all macros: incremental tables hold what the rules of their time made.
+
+    Views count too: what is taken in goes by rows that changed, and a view's rule changes none.
+    """
+    above = {"gold", "semantic", "fingerprints"} if layer.reads_landing else set()
+    models = (DBT_PROJECT / "models").glob("**/*.sql")
+    below = [
+        path for path in models if path.relative_to(DBT_PROJECT / "models").parts[0] not in above
     ]
     digest = hashlib.sha256()
-    for path in sorted([*models, *DBT_PROJECT.glob("macros/**/*.sql")]):
+    for path in sorted([*below, *DBT_PROJECT.glob("macros/**/*.sql")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
