@@ -333,7 +333,8 @@ PROMISES: dict[str, Promise] = {
         checks=(
             no_rows(
                 "what is kept is part of the start and of the end",
-                "select id, start_mrr_reporting_minor, end_mrr_reporting_minor, kept_mrr_reporting_minor from {batch} "
+                "select customer_id, month, interval_months, start_mrr_reporting_minor, end_mrr_reporting_minor, "
+                "kept_mrr_reporting_minor from {batch} "
                 "where kept_mrr_reporting_minor <> least(start_mrr_reporting_minor, end_mrr_reporting_minor) "
                 "or is_churned <> (end_mrr_reporting_minor = 0)",
                 "accuracy", column="kept_mrr_reporting_minor", advice=REBUILD,

@@ -194,7 +194,6 @@ ended as (
 
 final as (
     select
-        {{ md5_id(['ended.customer_id', 'ended.month', 'ended.interval_months']) }} as id,
         ended.customer_id,
         ended.month,
         ended.interval_months,

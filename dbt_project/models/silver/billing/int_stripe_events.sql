@@ -2,6 +2,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    wide_text=['object_json', 'previous_json'],
     post_hook=settle_copies('event_id', ['event_type', 'subject_id', 'object_json', 'previous_json', 'occurred_at']),
 ) }}
 with events as (

@@ -4,6 +4,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    wide_text=kept + ['record_lines_json', 'record_payments_json', 'record_discounts_json'],
     post_hook=settle_newest(column_names(columns), kept),
 ) }}
 with {{ typed_looks('invoice', ref('stg_stripe__invoices'), ref('int_stripe_events'), columns, kept) }},

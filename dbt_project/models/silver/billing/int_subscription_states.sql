@@ -2,6 +2,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_rows',
+    wide_text=['items_json'],
     unique_key='state_id',
 ) }}
 {% set columns = stripe_head('fields') ~ ',' ~ stripe_subscription('fields') %}

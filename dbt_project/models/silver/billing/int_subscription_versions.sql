@@ -380,10 +380,12 @@ shown_discounts as (
 compared_discounts as (
     select
         *,
-        {{ ids_text('discounts_json', '') }} as discount_ids,
-        lag({{ ids_text('discounts_json', '') }}) over (partition by object_id order by seen_at) as discount_ids_before,
+        lag(discount_ids) over (partition by object_id order by seen_at) as discount_ids_before,
         row_number() over (partition by object_id order by seen_at) as place
-    from shown_discounts
+    from (
+        select *, case when discounts_json = '[]' then '' else {{ ids_text('discounts_json', '') }} end as discount_ids
+        from shown_discounts
+    ) as named_discounts
 ),
 
 -- the first one holds from the beginning
