@@ -8,10 +8,10 @@ WORKERS := --numprocesses 2 --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format up soak lock bench
+.PHONY: help install demo test lint format up soak lock bench bench-usage
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 # The stamp is newer than both locks once everything they name is installed.
 .venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
@@ -37,6 +37,9 @@ soak: .venv/installed ## thirty days in a loop, and what else takes long
 
 bench: .venv/installed ## what the revenue models cost: 100,000 subscriptions over 3 years, and one more day
 	$(BIN)/python -m benchmarks.revenue
+
+bench-usage: .venv/installed ## what a day of 100,000 calls costs on 2 million calls of history, and on 20 million
+	$(BIN)/python -m benchmarks.usage
 
 lint: .venv/installed ## ruff, sqlfluff, dbt parse
 	$(BIN)/ruff check .

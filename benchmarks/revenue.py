@@ -13,13 +13,13 @@ import os
 import shutil
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from benchmarks.measuring import Peak
 from benchmarks.revenue_company import Company, land_catalogue, land_span
 from warehouse.settings import Settings
 from warehouse.transform import run_dbt
@@ -85,7 +85,7 @@ def run_models(
         command += ["--exclude", *(f"+{model}" for model in without)]
     if full_refresh:
         command.append("--full-refresh")
-    peak = _Peak()
+    peak = Peak()
     before, start = os.times(), time.monotonic()
     with peak:
         run_dbt(settings, command, target="dev")
@@ -99,35 +99,6 @@ def run_models(
         for result in results["results"]
     }
     return Cost(wall, cpu, peak.bytes, models)
-
-
-class _Peak:
-    """The highest resident memory of any child process, looked at ten times a second."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> None:
-        self._watch.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._watch.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            for child in (
-                Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-            ):
-                try:
-                    status = Path(f"/proc/{child}/status").read_text()
-                except OSError:
-                    continue
-                for line in status.splitlines():
-                    if line.startswith("VmHWM:"):
-                        self.bytes = max(self.bytes, int(line.split()[1]) * 1024)
 
 
 def settings_of(home: Path, now: datetime) -> Settings:

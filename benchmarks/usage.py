@@ -1,0 +1,195 @@
+"""What one more day of usage costs on a short and on a long history, and what dbt adds to the SQL it runs.
+
+A day of 100,000 calls goes the whole way of usage: a file is synced, silver and gold are built with all their tests, by the
+functions that `warehouse run` calls. History lands by SQL, day by day, as the file reader would have landed it.
+
+Reads: nothing; makes its own calls.
+Writes: a scratch folder, which it removes; a table to standard output.
+Run: `make bench-usage`, or `python -m benchmarks.usage --short 200000 --long 2000000` for a small one;
+    `--full-only --long 100000000` builds one long history from nothing and one day more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.measuring import Peak
+from ingestion.destination.landing import Landing, ensure, opened
+from ingestion.runner import sync
+from warehouse import duck
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES
+from warehouse.transform import build
+
+PER_DAY = 100_000
+ACCOUNTS = 500
+END = datetime(2026, 1, 1, tzinfo=UTC)  # of history; the further days follow
+THREADS = 2
+MEMORY_LIMIT = "3GB"
+DAYS_PER_LOAD = 10
+
+#: One day's calls as JSON texts, in the sandbox's shape: 3 in 1,000 come twice.
+_CALLS = """
+    select
+        '{{"request_id":"req_' || left(md5('{day}-' || (i - if(i % 333 = 1, 1, 0))), 24)
+        || '","customer_id":"acc_' || lpad((h % {accounts})::varchar, 6, '0')
+        || '","endpoint":"' || ['/quantize', '/inference', '/embeddings', '/batch-process', '/models'][1 + (h >> 4) % 5]
+        || '","method":"POST","status_code":' || [200, 200, 200, 200, 200, 200, 200, 404, 429, 503][1 + (h >> 8) % 10]
+        || ',"response_time_ms":' || (h >> 16) % 40000 / 10
+        || ',"bytes_processed":' || (h >> 24) % 900000
+        || ',"feature":"' || ['basic_quantization', 'batch_processing', 'webhooks', 'audit_log'][1 + (h >> 12) % 4]
+        || '","region":"' || ['us-east-1', 'eu-central-1', 'ap-south-1'][1 + (h >> 6) % 3]
+        || '","timestamp":"' || strftime(
+            timestamp '{day}' + to_microseconds(i * 86400000000 // {rows}), '%Y-%m-%dT%H:%M:%S.%gZ'
+        ) || '"}}'
+    from (select range as i, (hash('{day}', range - if(range % 333 = 1, 1, 0)) >> 8)::bigint as h from range({rows}))
+"""
+
+
+@dataclass
+class Cost:
+    """CPU seconds (this process and its children) and wall seconds of one step."""
+
+    cpu: float
+    wall: float
+
+
+def timed(step: Callable[[], object]) -> Cost:
+    """Run a step and say what it cost."""
+    before, start = os.times(), time.monotonic()
+    step()
+    after = os.times()
+    return Cost(sum(after[:4]) - sum(before[:4]), time.monotonic() - start)
+
+
+def calls_of(day: datetime, rows: int = PER_DAY) -> str:
+    """SELECT of one day's calls as JSON texts."""
+    return _CALLS.format(day=day.date(), rows=rows, accounts=ACCOUNTS)
+
+
+def settings_of(home: Path, now: datetime) -> Settings:
+    """Settings of a benchmark's data folder at an instant."""
+    return Settings.for_test(
+        home,
+        as_of=now,
+        threads=THREADS,
+        memory_limit=MEMORY_LIMIT,
+        usage_location=str(home / "files"),
+    )
+
+
+def land_history(settings: Settings, rows: int) -> None:
+    """Land accounts, and the days before `END` that make up so many calls."""
+    (settings.home / "files").mkdir(parents=True)
+    for source in SOURCES:
+        ensure(source, settings)
+    with opened("product", settings) as landing, landing.transaction() as load_id:
+        _insert(landing, load_id, "accounts", _accounts(), ACCOUNTS)
+    days = [END - timedelta(days=back) for back in range(rows // PER_DAY, 0, -1)]
+    for first in range(0, len(days), DAYS_PER_LOAD):
+        with opened("usage", settings) as landing, landing.transaction() as load_id:
+            some = days[first : first + DAYS_PER_LOAD]
+            _insert(
+                landing, load_id, "api_calls", " union all ".join(map(calls_of, some)), PER_DAY * len(some)
+            )  # fmt: skip
+
+
+def _accounts() -> str:
+    account = {
+        "id": "acc_«n»", "name": "Company «n»", "email": "owner-«n»@example.com", "industry": "retail", "country": "US",
+        "tier": "growth", "signup_at": "2020-01-01T00:00:00Z", "created_at": "2020-01-01T00:00:00Z",
+        "updated_at": "2020-01-01T00:00:00Z",
+    }  # fmt: skip
+    return f"select replace('{json.dumps(account)}', '«n»', lpad(range::varchar, 6, '0')) from range({ACCOUNTS})"
+
+
+def _insert(landing: Landing, load_id: int, stream: str, texts: str, rows: int) -> None:
+    at = END.replace(tzinfo=None)
+    landing.con.execute(
+        f"insert into {landing.schema}.{stream} "
+        f"select json, {load_id:d}, timestamp '{at}', 0, row_number() over (), null from ({texts}) as made(json)"
+    )
+    landing.record_load(
+        load_id, stream, started_at=END, landed=rows, quarantined=0, sync_id=load_id
+    )
+
+
+def one_more_day(home: Path, day: datetime) -> dict[str, Cost]:
+    """Deliver a day's file and take it the whole way; the cost of each step."""
+    with (
+        duck.connect(":memory:") as con,
+        gzip.open(home / "files" / f"{day.date()}.jsonl.gz", "wt", 6) as file,
+    ):
+        file.writelines(f"{line}\n" for (line,) in con.execute(calls_of(day)).fetchall())
+    settings = settings_of(home, day + timedelta(days=1))
+    steps = {
+        "landing": lambda: sync("usage", settings),
+        "silver": lambda: build(settings, ["silver"]),
+        "gold": lambda: build(settings, ["gold"]),
+    }
+    return {name: timed(step) for name, step in steps.items()}
+
+
+def measure(home: Path, rows: int, days: int) -> tuple[Cost, float, list[dict[str, Cost]]]:
+    """Build a history from nothing, then day by day.
+
+    Returns:
+        Cost of the full build, its peak memory in bytes, and the costs of each day.
+    """
+    settings = settings_of(home, END)
+    land_history(settings, rows)
+    peak = Peak()
+    with peak:
+        full = timed(lambda: build(settings, ["silver", "gold"], full_refresh=True))
+    costs = [one_more_day(home, END + timedelta(days=number)) for number in range(days)]
+    return full, peak.bytes, costs
+
+
+def report(rows: int, full: Cost, peak: float, costs: Sequence[dict[str, Cost]]) -> float:
+    """Print one history's figures; returns the median CPU of a day."""
+    print(
+        f"{rows:>11,} calls from nothing: {full.cpu:7.1f} CPU s, {full.wall:7.1f} s, peak {peak / 2**30:.2f} GiB"
+    )
+    for number, cost in enumerate(costs, 1):
+        parts = ", ".join(f"{name} {step.cpu:.1f}" for name, step in cost.items())
+        print(f"    day {number}: {sum(step.cpu for step in cost.values()):6.1f} CPU s ({parts})")
+    return statistics.median(sum(step.cpu for step in cost.values()) for cost in costs)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", type=int, default=2_000_000, help="calls of the short history")
+    parser.add_argument("--long", type=int, default=20_000_000, help="calls of the long one")
+    parser.add_argument("--days", type=int, default=5, help="further days of 100,000 calls")
+    parser.add_argument("--full-only", action="store_true", help="the long history alone, one day")
+    chosen = parser.parse_args(arguments)
+    scratch = Path(tempfile.mkdtemp(prefix="bench-"))
+    medians = {}
+    try:
+        for rows in (chosen.long,) if chosen.full_only else (chosen.short, chosen.long):
+            full, peak, costs = measure(
+                scratch / str(rows), rows, 1 if chosen.full_only else chosen.days
+            )
+            medians[rows] = report(rows, full, peak, costs)
+        if len(medians) == 2:
+            print(
+                f"a day at {chosen.long:,} / a day at {chosen.short:,}: {medians[chosen.long] / medians[chosen.short]:.2f}"
+            )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
