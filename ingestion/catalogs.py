@@ -9,11 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ingestion import connector as connectors
 from ingestion.connector import Connector
+from ingestion.destination.latest import Described
+from ingestion.destination.messages import stream_of
+from ingestion.destination.typecheck import is_identifier
+from ingestion.files.stream import FileStream
 from warehouse.errors import CallError
 from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.sources import SourceSpec
@@ -36,7 +43,7 @@ def configured_catalog(
     Raises:
         CallError: A stream that is wanted does not exist.
     """
-    streams = {stream["name"]: stream for stream in found.get("streams", [])}
+    streams = {stream_of(stream): stream for stream in found.get("streams", [])}
     if unknown := [name for name in select or () if name not in streams]:
         raise CallError(
             f"the source has no stream {', '.join(unknown)}", f"it has: {', '.join(streams)}"
@@ -62,6 +69,58 @@ def configured_catalog(
             }
         )
     return {"streams": configured}
+
+
+def tables_of(configured: dict[str, Any], known: dict[str, str]) -> dict[str, str]:
+    """The table of each stream: its name as it is, or made into one that may stand in SQL.
+
+    Args:
+        configured: Configured catalog.
+        known: Tables of streams that have landed before; they keep them.
+    """
+    names = [stream_of(entry["stream"]) for entry in configured["streams"]]
+    tables: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: not is_identifier(name)):
+        if name in known:
+            tables[name] = known[name]
+            continue
+        table = name
+        if not is_identifier(name):
+            table = re.sub(r"[^a-z0-9_]", "_", name.lower())
+            table = (f"_{table}" if table[:1].isdigit() or not table else table)[:63]
+        if table in (*known.values(), *tables.values()):  # `Users` and `users`
+            table = f"{table[:54]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        tables[name] = table
+    return tables
+
+
+def described(configured: dict[str, Any], tables: dict[str, str]) -> list[Described]:
+    """What a configured catalog says of its streams."""
+    return [
+        Described(
+            stream=tables[stream_of(entry["stream"])],
+            source_name=stream_of(entry["stream"]),
+            key=tuple(tuple(path) for path in entry["primary_key"]),
+            cursor=tuple(entry["cursor_field"]),
+            fields=(entry["stream"].get("json_schema") or {}).get("properties") or {},
+        )
+        for entry in configured["streams"]
+    ]
+
+
+def described_files(
+    spec: SourceSpec, streams: Iterable[FileStream], now: datetime
+) -> list[Described]:
+    """What the rules of a source's file streams say of them."""
+    return [
+        Described(
+            stream=stream.name,
+            source_name=stream.name,
+            key=tuple((column,) for column in spec.keys.get(stream.name, ())),
+            fields=schema_of(stream.rules(now))["properties"],
+        )
+        for stream in streams
+    ]
 
 
 def catalog_of(spec: SourceSpec, connector: Connector, settings: Settings) -> dict[str, Any]:

@@ -25,11 +25,17 @@ from typing import Any
 
 from ingestion import connector as connectors
 from ingestion import spool
-from ingestion.catalogs import catalog_of, configured_catalog
+from ingestion.catalogs import (
+    catalog_of,
+    configured_catalog,
+    described,
+    described_files,
+    tables_of,
+)
 from ingestion.connector import Connector
 from ingestion.destination import landing as landings
 from ingestion.destination.airbyte import Destination, StreamPlan
-from ingestion.destination.messages import GLOBAL, LEGACY, state_messages
+from ingestion.destination.messages import GLOBAL, LEGACY, state_messages, stream_of
 from ingestion.destination.typecheck import identifier, rules_from_schema
 from ingestion.files.take import FileTaker, Taken
 from ingestion.look import source_check, source_discover, source_read, source_spec
@@ -51,6 +57,8 @@ __all__ = [
 
 Window = tuple[date, date]
 Progress = Callable[[int], None]
+
+RESTART_FROM_COMPLETE = "restart_from_complete"
 
 _PROGRESS_SECONDS = 0.5
 _REFUSED = re.compile(
@@ -148,7 +156,7 @@ def sync_exec(
     select: Iterable[str] | None = None,
     *,
     full_refresh: bool = False,
-    restart_from_complete: bool = False,
+    restart_from_complete: bool | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Land any connector that speaks the Airbyte protocol.
@@ -164,7 +172,8 @@ def sync_exec(
         select: Streams to land; all if None.
         full_refresh: Read everything from the start into new generations.
         restart_from_complete: Go on from the last state at which a stream was complete, not from
-            the latest: for connectors that save their state before they have sent the rows.
+            the latest: for connectors that mark streams done too early. Kept for this name until
+            another choice is made; None: what was chosen last.
         progress: Told the rows so far.
     """
     if name in SOURCES:
@@ -234,10 +243,12 @@ def _sync_files(
     opener = partial(landings.opened, spec.name, settings)
     location = str(spec.config(settings)["location"])
     results: dict[str, Taken] = {}
+    streams = importlib.import_module(spec.connector).FILE_STREAMS
     with opener() as landing:
+        landing.describe(described_files(spec, streams, now))
         sync_id = landing.begin_sync(datetime.now(UTC))
     try:
-        for stream in importlib.import_module(spec.connector).FILE_STREAMS:
+        for stream in streams:
             done = sum(taken.rows for taken in results.values())
             tell = (lambda rows, done=done: progress(done + rows)) if progress else None
             taker = FileTaker(
@@ -293,29 +304,33 @@ def _sync_files(
 
 @dataclass
 class _Heard:
-    """What a connector said beside its records."""
+    """What a connector said beside its records; streams are named by their tables."""
 
+    tables: dict[str, str]
     complete: set[str] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
-    def trace(self, message: dict[str, Any], connector: Connector) -> None:
-        """Take in a TRACE message."""
+    def trace(self, message: dict[str, Any], connector: Connector) -> str | None:
+        """Take in a TRACE message; returns the stream that has just said COMPLETE, if one has."""
         trace = message.get("trace") or {}
         if trace.get("type") == "STREAM_STATUS":
             about = trace.get("stream_status") or {}
-            stream = (about.get("stream_descriptor") or {}).get("name", "")
+            stream = stream_of(about.get("stream_descriptor") or {})
+            stream = self.tables.get(stream, stream)
             if about.get("status") == "COMPLETE":
                 self.complete.add(stream)
                 self.incomplete.discard(stream)
-            elif about.get("status") == "INCOMPLETE":
+                return stream
+            if about.get("status") == "INCOMPLETE":
                 self.complete.discard(stream)
                 self.incomplete.add(stream)
         elif trace.get("type") == "ERROR":
             error = trace.get("error") or {}
             text = connectors.mask(str(error.get("message") or "unknown error"), connector.secrets)
             self.errors.append(text.splitlines()[0][:400])
+        return None
 
 
 def _sync_connector(
@@ -329,13 +344,18 @@ def _sync_connector(
     progress: Progress | None = None,
     mode: bool | None = None,
     is_strict: bool = True,
-    from_complete: bool = False,
+    from_complete: bool | None = None,
 ) -> SyncResult:
     begun = time.monotonic()
     now = clock.now(settings)
+    opener = partial(landings.opened, name, settings)
+    with opener() as landing:
+        tables = tables_of(catalog, landing.tables())
+        landing.create(tables.values())
+        landing.describe(described(catalog, tables))
     plans = {
-        entry["stream"]["name"]: StreamPlan(
-            identifier(entry["stream"]["name"]),
+        stream_of(entry["stream"]): StreamPlan(
+            identifier(tables[stream_of(entry["stream"])]),
             rules_from_schema(
                 entry["stream"].get("json_schema") or {},
                 tuple(path[0] for path in entry.get("primary_key") or [] if len(path) == 1),
@@ -346,16 +366,16 @@ def _sync_connector(
         )
         for entry in catalog["streams"]
     }
-    opener = partial(landings.opened, name, settings, streams=tuple(plans))
+    going_on = {plan.name for plan in plans.values() if not plan.renew} | {GLOBAL, LEGACY}
     with opener() as landing:
         sync_id = landing.begin_sync(datetime.now(UTC))
-        states = {} if full_refresh else landing.states(complete_only=from_complete)
-    states = {
-        key: state
-        for key, state in states.items()
-        if key in (GLOBAL, LEGACY) or (key in plans and not plans[key].renew)
-    }
-    heard = _Heard()
+        is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
+        found = {} if full_refresh else landing.states(complete_only=is_careful)
+        states = {key: found[key] for key in found if key in going_on}
+        # our own connectors are tried for this; others may say in a state that they are done too early
+        is_trusted = connector.is_ours or is_careful or window is not None
+        broken_off = set() if is_trusted else landing.broken_off()
+    heard = _Heard(tables)
     with spool.folder("records", settings) as folder:
         destination = Destination(
             plans,
@@ -365,17 +385,23 @@ def _sync_connector(
             now=now,
             sync_id=sync_id,
             window=window,
+            broken_off={stream: states[stream] for stream in broken_off & states.keys()},
         )
         try:
             with connectors.started(
-                connector, "read", settings, catalog=catalog, state=state_messages(states)
+                connector,
+                "read",
+                settings,
+                catalog=catalog,
+                state=state_messages(states, _descriptors(catalog, tables)),
             ) as process:
                 _listen(process, destination, heard, progress)
                 code = process.wait()
             destination.commit()
-            complete = _complete_streams(plans, heard, destination)
-            destination.finish(complete)
-            _judge(name, connector, plans, complete, heard, code, process.last_words)
+            complete = _complete_streams(destination, heard)
+            stuck = destination.finish(complete)
+            _judge(name, connector, destination.plans, complete, heard, code, process.last_words)
+            _refuse_stuck(name, stuck)
         except BaseException as error:
             with opener() as landing:
                 landing.end_sync(
@@ -389,7 +415,7 @@ def _sync_connector(
         through = landing.complete_through()
     if progress:
         progress(destination.rows)
-    instants = [through.get(stream) for stream in plans]
+    instants = [through.get(stream) for stream in destination.plans]
     warnings = [
         f"{n:,} records of {stream[:80]!r}, which was not asked for, were left out"
         for stream, n in destination.unasked.items()
@@ -421,7 +447,9 @@ def _listen(
         elif message["type"] == "STATE":
             destination.state(message)
         elif message["type"] == "TRACE":
-            heard.trace(message, process.connector)
+            complete = heard.trace(message, process.connector)
+            if complete:
+                destination.completed(complete)
         elif message["type"] == "LOG":
             text = connectors.pass_on(message, process.connector)
             if _REFUSED.search(text):
@@ -431,15 +459,13 @@ def _listen(
             told = time.monotonic()
 
 
-def _complete_streams(
-    plans: dict[str, StreamPlan], heard: _Heard, destination: Destination
-) -> set[str]:
+def _complete_streams(destination: Destination, heard: _Heard) -> set[str]:
     """Streams that said COMPLETE, less those that are empty because the source refused them (a swallowed 4xx)."""
-    complete = heard.complete & set(plans)
+    complete = heard.complete & set(destination.plans)
     for stream in sorted(complete):
         if destination.count(stream):
             continue
-        named = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(stream)}(?![A-Za-z0-9_])")
+        named = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(stream)}(?![A-Za-z0-9_])", re.IGNORECASE)
         refusal = next((text for text in heard.refusals if named.search(text)), None)
         if refusal:
             complete.discard(stream)
@@ -450,7 +476,7 @@ def _complete_streams(
 def _judge(
     name: str,
     connector: Connector,
-    plans: dict[str, StreamPlan],
+    plans: Iterable[str],
     complete: set[str],
     heard: _Heard,
     code: int,
@@ -472,6 +498,33 @@ def _judge(
         f"{what} (exit code {code}){said}",
         "what came before its last state is landed; sync again to go on from there",
     )
+
+
+def _refuse_stuck(name: str, streams: set[str]) -> None:
+    """Raise for streams that were broken off, went on from their state, and said COMPLETE without another word.
+
+    Such a connector may have put into its state that it is done before it had sent all: rows would be missing for good.
+
+    Raises:
+        IncompleteLoad: Names them, and how to read them again.
+    """
+    if streams:
+        raise IncompleteLoad(
+            f"{name}: {', '.join(sorted(streams))} had been broken off, and now the connector sent nothing more: "
+            "its state may say done too early, with rows missing",
+            "sync again with --restart-from-complete, which reads on from the last state at which the stream was "
+            "complete (kept for this name; --resume takes it back)",
+        )
+
+
+def _descriptors(catalog: dict[str, Any], tables: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What the connector calls the stream of each table."""
+    return {
+        tables[stream_of(entry["stream"])]: {
+            key: entry["stream"][key] for key in ("name", "namespace") if entry["stream"].get(key)
+        }
+        for entry in catalog["streams"]
+    }
 
 
 def _expected_livemode(spec: SourceSpec, settings: Settings) -> bool | None:

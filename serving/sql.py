@@ -1,6 +1,8 @@
 """Ask a published edition: read-only, no other file, no network, within limits of memory and time.
 
-Reads: `published/current/<edition>.duckdb`. Writes: nothing.
+An engineer asks a landing file the same way, by its source's name.
+
+Reads: `published/current/<edition>.duckdb`, `landing/<source>.duckdb`. Writes: nothing.
 Run: `warehouse sql "select …"`; notebooks and dashboards call `query`.
 """
 
@@ -22,6 +24,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse import locks
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
 
@@ -76,6 +79,37 @@ def query(
     with open_edition(settings, current_file(settings, edition)) as con:
         _only_select(con, sql)
         return _run(con, sql, parameters, limit, seconds)
+
+
+def query_landing(
+    settings: Settings, source: str, sql: str, *, limit: int = ROWS, seconds: float = SECONDS
+) -> Table:
+    """Run one select on what a source has landed; its syncs wait with their commits until it has an answer.
+
+    Args:
+        settings: Where the landing files are.
+        source: A source, or what a connector was called (`--name`).
+        sql: One select on `latest.<stream>`, `raw_<source>.<stream>` or the tables of schema `landing`.
+        limit: Most rows to return.
+        seconds: Longest time to run.
+
+    Raises:
+        CallError: There is no such landing file, or the statement isn't a select.
+        WarehouseError: The time is up.
+    """
+    landed = sorted(path.stem for path in settings.landing_dir.glob("*.duckdb"))
+    if source not in landed:
+        raise CallError(
+            f"nothing has landed from '{source}'", f"there is: {', '.join(landed) or 'nothing yet'}"
+        )
+    path = settings.landing(source)
+    what = f"warehouse sql --landing {source}"
+    with (
+        locks.hold(path, what=what, timeout=settings.lock_timeout),
+        open_edition(settings, path) as con,
+    ):
+        _only_select(con, sql)
+        return _run(con, sql, None, limit, seconds, tables="show tables from latest")
 
 
 def current_file(settings: Settings, edition: str) -> Path:
@@ -152,6 +186,7 @@ def _run(
     parameters: list[Any] | None,
     limit: int,
     seconds: float,
+    tables: str = "show tables from gold",
 ) -> Table:
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
@@ -172,7 +207,7 @@ def _run(
         ) from None
     except duckdb.Error as error:
         raise CallError(
-            f"SQL: {_first_line(error)}", 'tables: warehouse sql "show tables from gold"'
+            f"SQL: {_first_line(error)}", f'tables: the same command with "{tables}"'
         ) from None
     finally:
         timer.cancel()

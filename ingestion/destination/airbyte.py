@@ -43,7 +43,7 @@ class StreamPlan:
     """How one stream is landed.
 
     Attributes:
-        name: The stream.
+        name: Its table, and what everything in the landing file calls it.
         rules: What its records must be.
         renew: Full refresh: rows go into a new generation, which replaces the old one when it is
             COMPLETE.
@@ -62,6 +62,7 @@ class Slice:
     end: int = 0
     lines: int = 0
     states: list[tuple[str, Any, int | None]] = field(default_factory=list)
+    complete: set[str] = field(default_factory=set)  # streams that said COMPLETE before its end
 
 
 @dataclass
@@ -96,13 +97,16 @@ class Destination:
         now: datetime,
         sync_id: int,
         window: tuple[date, date] | None = None,
+        broken_off: dict[str, Any] | None = None,
     ) -> None:
-        self.plans = plans
+        self.tables = {stream: plan.name for stream, plan in plans.items()}
+        self.plans = {plan.name: plan for plan in plans.values()}
         self.settings = settings
         self.open = opener
         self.now = now
         self.sync_id = sync_id
         self.window = window
+        self.broken_off = broken_off or {}
         self.rows = self.quarantined = self.loads = self.received = 0
         self.rows_by_stream: Counter[str] = Counter()
         self.wrong_mode = 0
@@ -112,8 +116,11 @@ class Destination:
         self._slices: list[Slice] = []
         self._current = Slice(0)
         self._since: Counter[str] = Counter()  # records by stream since that stream's last state
+        self._is_anew = all(plan.renew for plan in plans.values())
+        self._finished: set[str] = set()  # streams that are committed as complete
         self._generations: dict[str, int] = {}
         self._begun: dict[str, int] = {}  # generations of the commit under way
+        self._last_states: dict[str, Any] = {}
         self._position = 0
         self._last_commit = time.monotonic()
         self._started = datetime.now(UTC)
@@ -133,7 +140,10 @@ class Destination:
     def state(self, message: dict[str, Any]) -> None:
         """A STATE: the slice ends here; it is committed at once or with the next ones."""
         self._current.end = self._size
-        self._current.states.append(messages.state_of(message))
+        stream, state, count = messages.state_of(message)
+        stream = self.tables.get(stream, stream)
+        self._last_states[stream] = state
+        self._current.states.append((stream, state, count))
         if self._slices and self._size - self._slices[0].start > PIECE_BYTES:
             self.commit()
         self._slices.append(self._current)
@@ -141,6 +151,20 @@ class Destination:
         waited = time.monotonic() - self._last_commit
         if self._size - self._slices[0].start >= COMMIT_BYTES or waited >= COMMIT_SECONDS:
             self.commit()
+
+    def completed(self, stream: str) -> None:
+        """A stream said COMPLETE: it is so from the commit of its last records on, whatever comes after.
+
+        A stream without records is judged at the end (`finish`).
+        """
+        if self._current.lines:
+            self._current.complete.add(stream)
+        elif self._slices:
+            self._slices[-1].complete.add(stream)
+        elif self.rows_by_stream[stream]:  # all that it sent is committed
+            with self.open() as landing, landing.transaction() as load_id:
+                self._complete(landing, {stream}, load_id)
+            self._finished.add(stream)
 
     def commit(self) -> None:
         """Commit the finished slices.
@@ -154,21 +178,31 @@ class Destination:
             self._land(slices, set())
         self._reclaim()
 
-    def finish(self, complete: set[str]) -> None:
+    def finish(self, complete: set[str]) -> set[str]:
         """Commit what is left of the streams that are complete, and serve their new generations.
 
         Args:
             complete: Streams that ended with COMPLETE; of others nothing after their last state is
                 kept.
+
+        Returns:
+            Those of them that are not taken for complete: the last sync broke off in their middle, and this one, which
+            went on from the state they had there, added not a word to it.
         """
         self.commit()
         last, self._current = self._current, Slice(self._size)
         last.end = self._size
         self._land([last], complete, is_last=True)
+        return complete - self._finished
 
     def count(self, stream: str) -> int:
         """Committed records of a stream, and one more if uncommitted ones may be its."""
         return self.rows_by_stream[stream] + bool(self._current.lines)
+
+    def _is_stuck(self, stream: str) -> bool:
+        """Whether a stream still has the state in which the last sync broke off."""
+        state = self.broken_off.get(stream)
+        return state is not None and self._last_states.get(stream, state) == state
 
     def _reclaim(self) -> None:
         """Start the spool anew where nothing waits in it."""
@@ -203,10 +237,20 @@ class Destination:
             good, fault = self._verdict(slices, tally, since)
             if fault and good == 0:
                 raise fault
+            if self._is_anew:  # the common cursor was that of the old generations
+                landing.forget_common_state()
             self._insert(landing, load_id, held, good, landed, aside)
             self._write_states(landing, slices[:good], load_id)
+            silent = {
+                stream
+                for stream in self.plans
+                if not (self.rows_by_stream[stream] or landed[stream])
+            }
             if is_last:
-                self._complete(landing, complete, load_id)
+                complete = {s for s in complete if s not in silent or not self._is_stuck(s)}
+            else:
+                complete = {stream for part in slices[:good] for stream in part.complete} - silent
+            self._complete(landing, complete, load_id)
             for stream in sorted(set(landed) | set(aside)):
                 landing.record_load(
                     load_id,
@@ -218,6 +262,8 @@ class Destination:
                     window=self.window,
                 )
         self._since = since
+        self._is_anew = False
+        self._finished |= complete
         self._generations |= self._begun
         self.loads += bool(landed or aside)
         self.rows += landed.total()
@@ -277,16 +323,17 @@ class Destination:
         ]
         names = records.column("stream").to_pylist() if records.num_rows else []
         by_stream = np.array(names, object)
-        for stream in dict.fromkeys(names):
-            if only is not None and stream not in only:
+        for name in dict.fromkeys(names):
+            stream = self.tables.get(name, name)
+            if only is not None and stream not in only and name in self.tables:
                 continue
-            chosen = records.filter(pa.array(by_stream == stream))
+            chosen = records.filter(pa.array(by_stream == name))
             at = chosen.column("i").to_numpy()
             chosen = chosen.append_column("position", pa.array(positions[at]))
             for number, records_in in zip(*np.unique(which[at], return_counts=True), strict=True):
                 tally.records[int(number), stream] += int(records_in)
-            if stream not in self.plans:  # not asked for; the selection, not the connector, decides
-                self.unasked[stream] += len(at)
+            if name not in self.tables:  # not asked for; the selection, not the connector, decides
+                self.unasked[name] += len(at)
                 continue
             parts.append(self._check(con, stream, chosen, which[at], tally))
         if unknown and (only is None or only >= set(self.plans)):
@@ -405,6 +452,10 @@ class Destination:
         if self.window:
             return  # a backfill leaves the cursor where it is
         latest = {key: state for part in slices for key, state, _ in part.states}
+        if latest:
+            landing.keep_kind_of_state(
+                next((key for key in latest if key in (GLOBAL, LEGACY)), None)
+            )
         for key, state in latest.items():
             if key not in self.plans and key not in (GLOBAL, LEGACY):
                 continue
@@ -413,6 +464,8 @@ class Destination:
             landing.write_state(key, state, load_id)
 
     def _complete(self, landing: Landing, complete: set[str], load_id: int) -> None:
+        if not complete:
+            return
         for stream in sorted(complete & set(self.plans)):
             generation = self._generation(landing, stream, load_id)
             if generation > landing.current_generation(stream):
@@ -420,9 +473,8 @@ class Destination:
             if not self.window:
                 landing.set_complete_through(stream, self.now)
         if not self.window:
-            landing.mark_complete(
-                complete | ({GLOBAL, LEGACY} if complete >= set(self.plans) else set())
-            )
+            is_all = self._finished | complete >= set(self.plans)
+            landing.mark_complete(complete | ({GLOBAL, LEGACY} if is_all else set()))
 
 
 def _open_envelopes(

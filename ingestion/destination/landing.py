@@ -15,7 +15,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ingestion.destination.latest import SCHEMA, Described, view_sql
+from ingestion.destination.messages import GLOBAL, LEGACY
 from ingestion.destination.typecheck import identifier
 from warehouse import duck, failpoints, locks
 from warehouse.errors import WarehouseError
@@ -54,6 +56,8 @@ _TABLES = {
     "status varchar, message varchar",
     "generations": "stream varchar, generation bigint, is_complete boolean",
     "complete_through": "stream varchar, complete_through timestamp",
+    "streams": "stream varchar, source_name varchar, primary_key varchar[][], cursor_field varchar[], fields json",
+    "options": "name varchar, value boolean",
 }
 
 
@@ -182,6 +186,52 @@ class Landing:
         rows = self.con.execute(sql, values or []).fetchall()
         return rows[0][0] if rows else None
 
+    # --- what is known of the streams ----------------------------------------------------------------
+
+    def describe(self, streams: Iterable[Described]) -> None:
+        """Keep what the catalog says of the streams, and make each one's view `latest.<stream>` say it.
+
+        Fields that only an earlier catalog knew stay: their rows are still there.
+        """
+        self.con.execute("begin")
+        self.con.execute(f"create schema if not exists {SCHEMA}")
+        for about in streams:
+            known = self.con.execute(
+                "select primary_key, cursor_field, fields from landing.streams where stream = ?",
+                [about.stream],
+            ).fetchone()
+            fields = about.fields | {
+                name: schema
+                for name, schema in (json.loads(known[2]) if known else {}).items()
+                if name not in about.fields
+            }
+            row = ([list(path) for path in about.key], list(about.cursor), json.dumps(fields))
+            if known and (known[0], known[1], json.loads(known[2])) == (*row[:2], fields):
+                continue
+            self.con.execute("delete from landing.streams where stream = ?", [about.stream])
+            self.con.execute(
+                "insert into landing.streams values (?, ?, ?, ?, ?)",
+                [about.stream, about.source_name, *row],
+            )
+            self.con.execute(view_sql(self.schema, replace(about, fields=fields)))
+        self.con.execute("commit")
+
+    def tables(self) -> dict[str, str]:
+        """The table of each stream that was described, by what the source calls it."""
+        return dict(self.con.execute("select source_name, stream from landing.streams").fetchall())
+
+    def option(self, name: str, value: bool | None) -> bool:
+        """A choice about this source, kept until another is made; False at first.
+
+        Args:
+            name: What is chosen.
+            value: The choice, or None for what was chosen last.
+        """
+        if value is not None:
+            self.con.execute("delete from landing.options where name = ?", [name])
+            self.con.execute("insert into landing.options values (?, ?)", [name, value])
+        return bool(self._one("select value from landing.options where name = ?", [name]))
+
     # --- rows -------------------------------------------------------------------------------------
 
     def insert(
@@ -305,14 +355,30 @@ class Landing:
         done = self._one("select count(*) from landing.state where stream = ?", [stream])
         if done:
             self.con.execute(
-                "update landing.state set state = ?, is_complete = false, load_id = ? where stream = ?",
-                [text, load_id, stream],
+                "update landing.state set state = ?, is_complete = complete_state is not distinct from ?, load_id = ? "
+                "where stream = ?",
+                [text, text, load_id, stream],
             )
         else:
             self.con.execute(
                 "insert into landing.state values (?, ?, null, false, ?)", [stream, text, load_id]
             )
         failpoints.hit("landing.cursor_written", self.settings)
+
+    def forget_common_state(self) -> None:
+        """Let go of a cursor that is not one stream's. Inside a transaction."""
+        self.con.execute("delete from landing.state where stream in (?, ?)", [GLOBAL, LEGACY])
+
+    def keep_kind_of_state(self, key: str | None) -> None:
+        """Let go of cursors of another kind: a new version of a connector may speak another. Inside a transaction.
+
+        Args:
+            key: `messages.GLOBAL`, `messages.LEGACY`, or None for states by stream.
+        """
+        self.con.execute(
+            "delete from landing.state where case when ? is null then stream in (?, ?) else stream != ? end",
+            [key, GLOBAL, LEGACY, key],
+        )
 
     def mark_complete(self, streams: Iterable[str]) -> None:
         """The latest state of these streams is one at which the stream was complete."""
@@ -321,6 +387,14 @@ class Landing:
                 "update landing.state set complete_state = state, is_complete = true where stream = ?",
                 [stream],
             )
+
+    def broken_off(self) -> set[str]:
+        """Streams that have landed rows and a cursor, but were not complete there."""
+        rows = self.con.execute(
+            "select stream from landing.state where not is_complete and stream in "
+            "(select stream from landing.loads group by stream having sum(rows_landed) > 0)"
+        ).fetchall()
+        return {stream for (stream,) in rows}
 
     def states(self, *, complete_only: bool = False) -> dict[str, Any]:
         """Committed cursors by stream (see `messages.GLOBAL`)."""

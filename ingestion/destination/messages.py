@@ -167,10 +167,11 @@ def open_envelope(text: str) -> tuple[str, str, int | None]:
     record = _fields(fields.get("record", "null"), "record")
     if not record.get("data", "").startswith("{"):
         raise ValueError("a record without data")
-    stream = json.loads(record.get("stream", "null"))
-    if not isinstance(stream, str):
+    name, namespace = (json.loads(record.get(key, "null")) for key in ("stream", "namespace"))
+    if not isinstance(name, str):
         raise ValueError("a record without the name of its stream")  # noqa: TRY004 - it is the text that is wrong
     emitted = record.get("emitted_at", "null")
+    stream = stream_of({"name": name, "namespace": namespace})
     return stream, record["data"], int(emitted) if emitted.isdigit() else None
 
 
@@ -197,6 +198,12 @@ def _fields(text: str, what: str) -> dict[str, str]:
     return found
 
 
+def stream_of(about: dict[str, Any]) -> str:
+    """What we call a stream: its name, after its namespace if it has one (two may share a name)."""
+    name, namespace = str(about.get("name") or ""), about.get("namespace")
+    return f"{namespace}.{name}" if namespace else name
+
+
 def state_of(message: dict[str, Any]) -> tuple[str, Any, int | None]:
     """Key, state and the record count that the source states, of a STATE message."""
     state = message.get("state") or {}
@@ -205,19 +212,27 @@ def state_of(message: dict[str, Any]) -> tuple[str, Any, int | None]:
     kind = state.get("type") or ("STREAM" if "stream" in state else "LEGACY")
     if kind == "STREAM":
         about = state.get("stream") or {}
-        return about.get("stream_descriptor", {}).get("name", ""), about.get("stream_state"), count
+        return stream_of(about.get("stream_descriptor") or {}), about.get("stream_state"), count
     if kind == "GLOBAL":
         return GLOBAL, state.get("global"), count
     return LEGACY, state.get("data"), count
 
 
-def state_messages(states: dict[str, Any]) -> Any:
-    """Committed states in the form that a connector reads with `--state`."""
+def state_messages(states: dict[str, Any], descriptors: dict[str, dict[str, Any]]) -> Any:
+    """Committed states in the form that a connector reads with `--state`.
+
+    Args:
+        states: By stream, or under `GLOBAL` or `LEGACY`.
+        descriptors: What the connector calls each stream: its name, and its namespace if it has one.
+    """
     if LEGACY in states:
         return states[LEGACY]
     if GLOBAL in states:
         return [{"type": "GLOBAL", "global": states[GLOBAL]}]
     return [
-        {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
+        {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": descriptors[name], "stream_state": state},
+        }
         for name, state in states.items()
     ]

@@ -45,13 +45,18 @@ class Malformed(Exception):
     """Not strict JSON; the message is the reason."""
 
 
+def is_identifier(name: str) -> bool:
+    """Whether a name may stand in SQL as it is."""
+    return bool(_IDENTIFIER.fullmatch(name))
+
+
 def identifier(name: str) -> str:
     """Return a name from outside, if it may stand in SQL.
 
     Raises:
         WarehouseError: It is not of the form `[a-z_][a-z0-9_]{0,62}`.
     """
-    if not _IDENTIFIER.fullmatch(name):
+    if not is_identifier(name):
         raise WarehouseError(
             f"{name[:80]!r} can't be a table name",
             "names of sources and streams are lower case letters, digits and _, 63 at most",
@@ -124,7 +129,7 @@ def rules_from_schema(
     """
     rules = {}
     for name, prop in (schema.get("properties") or {}).items():
-        kind = _kind(prop) if strict and isinstance(prop, dict) else "any"
+        kind = kind_of(prop) if strict else "any"
         if kind != "any":
             low, high = (
                 (prop.get("minimum"), prop.get("maximum"))
@@ -137,7 +142,10 @@ def rules_from_schema(
     return Rules(tuple(rules.values()), unique_keys=False, mode=mode)
 
 
-def _kind(prop: dict[str, Any]) -> Kind:
+def kind_of(prop: Any) -> Kind:
+    """What a JSON schema says a field is; `any` where it says nothing that can be checked."""
+    if not isinstance(prop, dict):
+        return "any"
     types = prop.get("type", [])
     types = {types} if isinstance(types, str) else set(types)
     types.discard("null")

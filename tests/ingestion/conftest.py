@@ -37,7 +37,7 @@ class Desk:
         full_refresh=False,
         window=None,
         mode=None,
-        from_complete=False,
+        from_complete=None,
         **config,
     ):
         connector = Connector((sys.executable, str(FAKE)), "fake", config)
@@ -94,10 +94,17 @@ def raw_record(data: str, stream="items"):
     return f'{{"type":"RECORD","record":{{"stream":"{stream}","data":{data},"emitted_at":1735689600000}}}}'.encode()
 
 
+def descriptor(stream):
+    """A stream by name, or by (namespace, name)."""
+    if isinstance(stream, str):
+        return {"name": stream}
+    return {"name": stream[1], "namespace": stream[0]}
+
+
 def state(value, stream="items", count=None):
     about = {
         "type": "STREAM",
-        "stream": {"stream_descriptor": {"name": stream}, "stream_state": value},
+        "stream": {"stream_descriptor": descriptor(stream), "stream_state": value},
     }
     return {
         "type": "STATE",
@@ -112,6 +119,6 @@ def status(what, stream="items"):
         "trace": {
             "type": "STREAM_STATUS",
             "emitted_at": 1,
-            "stream_status": {"stream_descriptor": {"name": stream}, "status": what},
+            "stream_status": {"stream_descriptor": descriptor(stream), "status": what},
         },
     }

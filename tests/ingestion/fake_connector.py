@@ -1,6 +1,6 @@
 """A connector for tests: plays messages from a file, or counts through numbered records from its state.
 
-Config: {"play": "messages.jsonl", "exit": 0} or {"count": {"items": 100}, "page": 10, "stop_after": 35, "bad": [..]}.
+Config: {"play": "messages.jsonl", "exit": 0, "catalog": [stream, …]} or {"count": {"items": 100}, "page": 10, "stop_after": 35, "bad": [..]}.
 """
 
 import json
@@ -42,6 +42,8 @@ def discover():
         },
     }
     modes = config.get("modes", ["full_refresh", "incremental"])
+    if "catalog" in config:
+        return {"type": "CATALOG", "catalog": {"streams": config["catalog"]}}
     names = config.get("streams") or list(config.get("count", {"items": 0}))
     return {
         "type": "CATALOG",
@@ -119,6 +121,10 @@ elif verb == "check":
 elif verb == "discover":
     say(discover())
 elif "play" in config:
+    if "given" in config:  # keep the state that we are given
+        Path(config["given"]).unlink(missing_ok=True)
+        if "--state" in arguments:
+            Path(config["given"]).write_text(Path(arguments["--state"]).read_text())
     sys.stdout.buffer.write(Path(config["play"]).read_bytes())
     sys.stdout.flush()
     sys.stderr.write(config.get("stderr", ""))

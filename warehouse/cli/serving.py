@@ -20,18 +20,27 @@ def sql(
     query: str = typer.Argument(
         ..., help='SQL on schemas gold and ops, such as "select * from gold.kpi_daily".'
     ),
+    landing: str = typer.Option(
+        None,
+        help="Ask what this source has landed instead: latest.<stream>, raw_<source>.<stream>.",
+    ),
     output: str = typer.Option("table", "--format", "-f", help="table, csv or json."),
     edition: str = typer.Option(
         "restricted", help="restricted (all columns) or analyst (pseudonyms, no PII)."
     ),
 ) -> None:
-    """Ask the newest published version."""
+    """Ask the newest published version (or, with --landing, what a source has said)."""
     from serving.sql import query as run_query
-    from serving.sql import render
+    from serving.sql import query_landing, render
 
     if output not in FORMATS:
         raise CallError(f"no format '{output}'", f"formats are: {', '.join(FORMATS)}")
-    result = run_query(settings_for(), query, edition=edition)
+    settings = settings_for()
+    result = (
+        query_landing(settings, landing, query)
+        if landing
+        else run_query(settings, query, edition=edition)
+    )
     if output == "table":
         table = Table(*(escape(str(column)) for column in result.columns))
         for row in result.rows:

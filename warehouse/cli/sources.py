@@ -105,6 +105,12 @@ def sync(
     ),
     as_name: str = typer.Option(None, "--name", help="With --exec: what to call it."),
     select: list[str] = typer.Option(None, "--stream", help="With --exec: only these streams."),
+    restart_from_complete: bool = typer.Option(
+        None,
+        "--restart-from-complete/--resume",
+        help="With --exec, and kept for its name: after a failure go on from where the stream was last complete, "
+        "for a connector that marks streams done too early; or from its last state (as at first).",
+    ),
 ) -> None:
     """Land what is new in a source."""
     from ingestion.runner import sync as sync_source
@@ -119,9 +125,9 @@ def sync(
         )
     if name is not None:
         source_named(name)
-    if execute is None and (config or as_name or select):
+    if execute is None and (config or as_name or select or restart_from_complete is not None):
         raise CallError(
-            "--config, --name and --stream belong to --exec",
+            "--config, --name, --stream and --restart-from-complete belong to --exec",
             "a source of ours takes its settings from .env: `warehouse sync NAME`",
         )
     if execute is not None and window:
@@ -145,6 +151,7 @@ def sync(
                 settings,
                 select=select or None,
                 full_refresh=full_refresh,
+                restart_from_complete=restart_from_complete,
                 progress=progress,
             )
         else:

@@ -1,0 +1,135 @@
+"""What a landing file says of a stream at once, without a model: the view `latest.<stream>`.
+
+One row per primary key: the newest of the generation that is served, its fields as columns. It is for looking and for
+first questions; silver decides by the source's own versions. Types may drift, and a view must not hide it: a value that
+is not of its catalog's type reads null, its field is named in `_drifted`, and `_raw` has the record as it was sent.
+
+Reads: what a catalog says. Writes: nothing; `Landing.describe` runs the SQL. Run: imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestion.destination.typecheck import Kind, kind_of
+
+SCHEMA = "latest"
+DELETED_AT = "_ab_cdc_deleted_at"  # so connectors that read a database's log mark a deleted row
+
+_TYPES: dict[Kind, str] = {
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "instant": "timestamp",
+    "local_instant": "timestamp",
+}
+_OWN = ("_drifted", "_raw", "_extracted_at", "_load_id")
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Described:
+    """A stream as its catalog describes it.
+
+    Attributes:
+        stream: Its table.
+        source_name: What the source calls it, after its namespace if it has one.
+        key: Paths of the primary key's fields; empty: every row stands for itself.
+        cursor: Path of the field that grows with each version, or ().
+        fields: Its fields with their JSON schemas, in order.
+    """
+
+    stream: str
+    source_name: str
+    key: tuple[Path, ...] = ()
+    cursor: Path = ()
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def view_sql(raw: str, about: Described) -> str:
+    """The statement that makes the view.
+
+    Args:
+        raw: Schema of the raw tables.
+        about: The stream; its name is checked already, names of fields are quoted here.
+    """
+    columns = _columns(list(about.fields))
+    paths = ", ".join(_quote(_pointer((name,))) for name in about.fields)
+    read, drifts = [], []
+    for number, (name, column) in enumerate(columns.items(), start=1):
+        text = f"texts[{number}]"
+        typed = _typed(text, kind_of(about.fields[name]))
+        read.append(f"{typed} as {column}")
+        if typed != text:
+            drifts.append(
+                f"case when {text} is not null and {typed} is null then {_quote(name)} end"
+            )
+    drifted = f"list_distinct([{', '.join(drifts)}])" if drifts else "[]"
+    order = ["_extracted_at desc", "_load_id desc", "_position desc"]
+    if about.cursor:
+        kind = kind_of(about.fields.get(about.cursor[0])) if len(about.cursor) == 1 else "text"
+        order.insert(0, f"{_typed(_text(about.cursor), kind)} desc nulls last")
+    newest = ""
+    if about.key:
+        by = ", ".join(_text(path) for path in about.key)
+        newest = f"qualify row_number() over (partition by {by} order by {', '.join(order)}) = 1"
+    deleted = f"where {_text((DELETED_AT,))} is null" if DELETED_AT in about.fields else ""
+    return f"""
+        create or replace view {SCHEMA}.{about.stream} as
+        with newest as (
+            select *
+            from {raw}.{about.stream}
+            where _generation = (
+                select coalesce(max(generation), 0) from landing.generations
+                where stream = {_quote(about.stream)} and is_complete
+            )
+            {newest}
+        ),
+        opened as (
+            select *, json_extract_string(_raw, [{paths}]::varchar[]) as texts
+            from newest
+            {deleted}
+        )
+        select {", ".join([*read, f"{drifted}::varchar[] as _drifted"])}, _raw, _extracted_at, _load_id
+        from opened
+    """
+
+
+def _columns(names: list[str]) -> dict[str, str]:
+    """Quoted column names: DuckDB knows no case, so one that is taken gets a `_` more."""
+    taken = set(_OWN)
+    found = {}
+    for name in names:
+        column = name or "_"
+        while column.lower() in taken:
+            column += "_"
+        taken.add(column.lower())
+        found[name] = '"' + column.replace('"', '""') + '"'
+    return found
+
+
+def _typed(text: str, kind: Kind) -> str:
+    """SQL that reads a text as its type, null where it is not; instants as UTC, whatever the session's time zone."""
+    if kind in ("instant", "local_instant"):
+        zoned = f"regexp_matches({text}, ':[0-9.]+ ?(Z|[+-][0-9:]+)$')"
+        return (
+            f"case when {zoned} then try_cast({text} as timestamptz) at time zone 'UTC' "
+            f"else try_cast({text} as timestamp) end"
+        )
+    return f"try_cast({text} as {_TYPES[kind]})" if kind in _TYPES else text
+
+
+def _text(path: Path) -> str:
+    return f"json_extract_string(_raw, {_quote(_pointer(path))})"
+
+
+def _pointer(path: Path) -> str:
+    """A JSON pointer (RFC 6901), which has no wildcards."""
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,341 @@
+"""What the destination promises of connectors that are not ours: odd names, every kind of state, and early words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime
+
+import pytest
+
+from ingestion import runner
+from serving.sql import query_landing
+from tests.ingestion.conftest import FAKE, record, state, status
+from warehouse.errors import CallError, IncompleteLoad
+
+
+def stream(name, *, key=("id",), cursor=None, **fields):
+    """A catalog entry; a name is text or (namespace, name)."""
+    about = {"name": name} if isinstance(name, str) else {"namespace": name[0], "name": name[1]}
+    return about | {
+        "json_schema": {"type": "object", "properties": {"id": {"type": "string"}} | fields},
+        "supported_sync_modes": ["full_refresh", "incremental"],
+        "source_defined_primary_key": [[field] for field in key],
+        "default_cursor_field": [cursor] if cursor else [],
+    }
+
+
+def spaced(data, namespace, name):
+    """A record of a stream in a namespace."""
+    about = {"namespace": namespace, "stream": name, "data": data, "emitted_at": 1735689600000}
+    return {"type": "RECORD", "record": about}
+
+
+def whole_state(kind, value):
+    return {
+        "type": "STATE",
+        "state": {"type": kind, ("global" if kind == "GLOBAL" else "data"): value},
+    }
+
+
+def play(desk, *lines, catalog, name="fake", **options):
+    """Sync what a connector that is not ours says; the state it is given is in `given.json`."""
+    said = desk.folder / "messages.jsonl"
+    said.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    config = {"play": str(said), "catalog": catalog, "given": str(desk.folder / "given.json")}
+    return runner.sync_exec(f"{sys.executable} {FAKE}", config, name, desk.settings, **options)
+
+
+def given(desk):
+    return json.loads((desk.folder / "given.json").read_text())
+
+
+def latest(desk, sql):
+    return query_landing(desk.settings, "fake", sql).rows
+
+
+# --- how it is started ----------------------------------------------------------------------------
+
+
+def test_an_executable_with_the_streams_that_are_wanted(desk):
+    config = {"count": {"items": 5, "others": 7}}
+    result = runner.sync_exec(
+        f"python {FAKE}", config, "anything", desk.settings, select=["others"]
+    )
+    assert result.rows_by_stream == {"others": 7}
+    assert desk.query("select count(*) from raw_anything.others", "anything") == [(7,)]
+    with pytest.raises(CallError, match="the source has no stream nothing"):
+        runner.sync_exec(f"python {FAKE}", config, "anything", desk.settings, select=["nothing"])
+
+
+def test_a_module(desk):
+    command = f"{sys.executable} -m tests.ingestion.fake_connector"
+    assert runner.sync_exec(command, {"count": {"items": 3}}, "fake", desk.settings).rows == 3
+
+
+def test_a_docker_command_line_sees_its_files(desk, monkeypatch):
+    """An engine that runs the connector here, and only if the folder of its files is mounted into it."""
+    engine = desk.folder / "docker"
+    engine.write_text(
+        f"""#!{sys.executable}
+import os, sys
+words = sys.argv[1:]
+assert words[0] == "run" and words[1] == "-v", words
+folder, inside, how = words[2].split(":")
+image = words.index("some/connector:1.2")
+assert folder == inside and how == "ro", words
+assert all(word.startswith(folder) for word in words[image:] if word.endswith(".json")), words
+os.execv({sys.executable!r}, [{sys.executable!r}, {str(FAKE)!r}, *words[image + 1:]])
+"""
+    )
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{desk.folder}:{os.environ['PATH']}")
+    command = "docker run --rm -i some/connector:1.2"
+    assert runner.sync_exec(command, {"count": {"items": 3}}, "fake", desk.settings).rows == 3
+
+
+def test_what_can_not_be_started_is_one_clear_line(desk):
+    with pytest.raises(CallError, match="can't start no-such-connector: No such file"):
+        runner.sync_exec("no-such-connector", {}, "fake", desk.settings)
+
+
+# --- what its streams are called ------------------------------------------------------------------
+
+
+def test_streams_of_any_name_land_in_tables_of_plain_names(desk):
+    names = ["Users", "users", "Order Lines", 'x"; drop table y', "2024", "ä" * 80]
+    lines = [
+        line for name in names for line in (record({"id": name}, name), status("COMPLETE", name))
+    ]
+    for _ in range(2):  # the second sync finds the same tables
+        play(desk, *lines, catalog=[stream(name) for name in names], full_refresh=True)
+    tables = dict(desk.query("select source_name, stream from landing.streams"))
+    assert tables["users"] == "users"
+    assert tables["Users"].startswith("users_")
+    assert (tables["Order Lines"], tables["2024"]) == ("order_lines", "_2024")
+    assert tables['x"; drop table y'] == "x___drop_table_y"
+    for name, table in tables.items():
+        assert desk.query(f"select _raw from raw_fake.{table}") == [
+            (json.dumps({"id": name}, separators=(",", ":")),)
+        ]
+        assert latest(desk, f"select id from latest.{table}") == [(name,)]
+
+
+def test_two_streams_of_one_name_in_two_namespaces(desk):
+    catalog = [stream(("a", "users")), stream(("b", "users"))]
+    names = [("a", "users"), ("b", "users")]
+    lines = [
+        line
+        for n, name in enumerate(names)
+        for line in (
+            spaced({"id": name[0]}, *name),
+            state({"n": n}, name, count=1),
+            status("COMPLETE", name),
+        )
+    ]
+    result = play(desk, *lines, catalog=catalog)
+    assert result.rows_by_stream == {"a_users": 1, "b_users": 1}
+    play(desk, *(status("COMPLETE", name) for name in names), catalog=catalog)
+    assert [about["stream"] for about in given(desk)] == [
+        {"stream_descriptor": {"name": "users", "namespace": "a"}, "stream_state": {"n": 0}},
+        {"stream_descriptor": {"name": "users", "namespace": "b"}, "stream_state": {"n": 1}},
+    ]
+
+
+def test_a_stream_that_was_not_asked_for_is_told_and_left_out(desk):
+    lines = (record({"id": "a"}), record({"id": "b"}, "surprise"), status("COMPLETE"))
+    result = play(desk, *lines, catalog=[stream("items")])
+    assert result.rows == 1
+    assert result.warnings == ("1 records of 'surprise', which was not asked for, were left out",)
+
+
+# --- where it goes on -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GLOBAL", "LEGACY"])
+def test_a_state_of_all_streams_is_handed_back(desk, kind):
+    cursor = {"shared_state": {"lsn": 7}, "stream_states": []}
+    lines = (record({"id": "a"}), whole_state(kind, cursor), status("COMPLETE"))
+    play(desk, *lines, catalog=[stream("items")])
+    play(desk, status("COMPLETE"), catalog=[stream("items")])
+    expected = [{"type": "GLOBAL", "global": cursor}] if kind == "GLOBAL" else cursor
+    assert given(desk) == expected
+
+
+def test_a_connector_that_learnt_another_kind_of_state_goes_on_from_that(desk):
+    catalog = [stream("items")]
+    play(
+        desk,
+        record({"id": "a"}),
+        whole_state("LEGACY", {"n": 1}),
+        status("COMPLETE"),
+        catalog=catalog,
+    )
+    play(desk, record({"id": "b"}), state({"n": 2}), status("COMPLETE"), catalog=catalog)
+    play(desk, status("COMPLETE"), catalog=catalog)
+    assert [about["stream"]["stream_state"] for about in given(desk)] == [{"n": 2}]
+
+
+def test_a_full_refresh_forgets_the_state_of_all_streams_of_the_generation_before(desk):
+    catalog = [stream("items"), stream("others")]
+    done = (status("COMPLETE"), status("COMPLETE", "others"))
+    play(desk, record({"id": "a"}), whole_state("GLOBAL", {"n": 1}), *done, catalog=catalog)
+    lines = (record({"id": "b"}), whole_state("GLOBAL", {"n": 0}))
+    with pytest.raises(IncompleteLoad):
+        play(desk, *lines, catalog=catalog, full_refresh=True)
+    # 1 was complete, but in the generation before
+    play(desk, *done, catalog=catalog, restart_from_complete=True)
+    assert not (desk.folder / "given.json").exists()
+
+
+def test_a_stream_is_complete_from_its_own_word_on(desk):
+    """The next stream fails: what is complete is served, and known as complete, all the same."""
+    catalog = [stream("items"), stream("others")]
+    lines = (record({"id": "a"}), status("COMPLETE"))
+    with pytest.raises(IncompleteLoad):
+        play(
+            desk,
+            *lines,
+            record({"id": "o"}, "others"),
+            state({}, "others"),
+            catalog=catalog,
+            full_refresh=True,
+        )
+    assert desk.query(
+        "select generation, is_complete from landing.generations where stream = 'items'"
+    ) == [(1, True)]
+    assert desk.query("select stream from landing.complete_through") == [("items",)]
+
+
+def test_a_stream_that_is_done_too_early_is_told_and_can_be_read_again(desk):
+    """As airbyte-source-faker does: its state, wherever it stands, makes the next sync send nothing at all."""
+    catalog = [stream("items")]
+    first = (record({"id": "a"}), state({"updated_at": 1}))
+    with pytest.raises(IncompleteLoad, match="items not complete"):
+        play(desk, *first, catalog=catalog)
+    for _ in range(2):
+        with pytest.raises(
+            IncompleteLoad,
+            match="items had been broken off, and now the connector sent nothing more",
+        ) as error:
+            play(desk, state({"updated_at": 1}), status("COMPLETE"), catalog=catalog)
+        assert "--restart-from-complete" in error.value.hint
+        assert desk.query("select * from landing.complete_through") == []
+    lines = (*first, record({"id": "b"}), state({"updated_at": 2}), status("COMPLETE"))
+    play(desk, *lines, catalog=catalog, restart_from_complete=True)
+    assert not (desk.folder / "given.json").exists()
+    assert latest(desk, "select id from latest.items order by id") == [("a",), ("b",)]
+    with pytest.raises(IncompleteLoad):
+        play(desk, record({"id": "c"}), state({"updated_at": 3}), catalog=catalog)
+    play(desk, record({"id": "c"}), state({"updated_at": 4}), status("COMPLETE"), catalog=catalog)
+    assert [about["stream"]["stream_state"] for about in given(desk)] == [
+        {"updated_at": 2}
+    ]  # it was kept
+
+
+def test_a_stream_that_was_done_and_has_nothing_new_is_complete(desk):
+    """The sync died after the last state and before the word COMPLETE of a later, empty sync."""
+    catalog = [stream("items"), stream("others")]
+    lines = (record({"id": "a"}), state({"n": 1}), status("COMPLETE"), status("COMPLETE", "others"))
+    play(desk, *lines, catalog=catalog)
+    with pytest.raises(IncompleteLoad, match="items, others not complete"):
+        play(desk, state({"n": 1}), catalog=catalog)
+    play(desk, state({"n": 1}), status("COMPLETE"), status("COMPLETE", "others"), catalog=catalog)
+
+
+# --- what it said, at once ------------------------------------------------------------------------
+
+TYPED = {
+    "n": {"type": ["null", "integer"]},
+    "price": {"type": "number"},
+    "ok": {"type": "boolean"},
+    "seen_at": {"type": "string", "format": "date-time"},
+    "on": {"type": "string", "format": "date"},
+    "deep": {"type": "object"},
+}
+
+
+def test_the_latest_view_has_the_newest_row_of_each_key_with_its_fields_as_columns(desk):
+    row = {
+        "id": "a", "n": 7, "price": 1.5, "ok": True, "seen_at": "2025-01-01T05:30:00+05:30", "on": "2025-01-01",
+        "deep": {"x": [1]}, "new": "kept",
+    }  # fmt: skip
+    lines = (record(row | {"n": 8}), record(row), record({"id": "b"}), status("COMPLETE"))
+    play(desk, *lines, catalog=[stream("items", cursor="n", **TYPED)])
+    assert latest(desk, "select id, n, price, ok, seen_at, \"on\", deep, _drifted, _raw->>'new' from latest.items order by id") == [
+        ("a", 8, 1.5, True, datetime(2025, 1, 1), datetime(2025, 1, 1).date(), '{"x":[1]}', [], "kept"),
+        ("b", None, None, None, None, None, None, [], None),
+    ]  # fmt: skip
+
+
+def test_without_a_cursor_the_last_word_wins_and_without_a_key_every_row_stands(desk):
+    catalog = [stream("items"), stream("lines", key=())]
+    rows = [record({"id": "a", "v": v}, name) for name in ("items", "lines") for v in (2, 1)]
+    play(desk, *rows, status("COMPLETE"), status("COMPLETE", "lines"), catalog=catalog)
+    assert latest(desk, "select _raw->>'v' from latest.items") == [("1",)]
+    assert latest(desk, "select count(*) from latest.lines") == [(2,)]
+
+
+def test_types_that_drift_are_landed_as_sent_and_named(desk):
+    rows = [
+        {"id": "a", "n": "many", "seen_at": "soon"},
+        {"id": "b", "n": 1, "seen_at": "2025-01-01T00:00:00Z"},
+    ]
+    play(desk, *map(record, rows), status("COMPLETE"), catalog=[stream("items", **TYPED)])
+    assert latest(desk, "select id, n, seen_at, list_sort(_drifted), _raw->>'n' from latest.items order by id") == [
+        ("a", None, None, ["n", "seen_at"], "many"),
+        ("b", 1, datetime(2025, 1, 1), [], "1"),
+    ]  # fmt: skip
+
+
+def test_new_fields_become_columns_and_old_ones_stay(desk):
+    play(
+        desk,
+        record({"id": "a", "old": 1}),
+        status("COMPLETE"),
+        catalog=[stream("items", old={"type": "integer"})],
+    )
+    lines = (record({"id": "b", "Old": "x", "new": "y"}), status("COMPLETE"))
+    text = {"type": "string"}
+    play(desk, *lines, catalog=[stream("items", Old=text, new=text, _raw=text)])
+    assert latest(desk, "select id, old, old_, new, _raw_ from latest.items order by id") == [
+        ("a", None, 1, None, None),
+        ("b", "x", None, "y", None),
+    ]  # DuckDB's columns know no case
+
+
+def test_a_generation_that_is_not_complete_is_not_shown(desk):
+    catalog = [stream("items")]
+    play(desk, record({"id": "a"}), status("COMPLETE"), catalog=catalog)
+    with pytest.raises(IncompleteLoad):
+        play(desk, record({"id": "b"}), state({}), catalog=catalog, full_refresh=True)
+    assert latest(desk, "select id from latest.items") == [("a",)]
+
+
+def test_rows_that_a_database_log_calls_deleted_are_not_shown(desk):
+    catalog = [
+        stream(
+            "items", cursor="lsn", lsn={"type": "integer"}, _ab_cdc_deleted_at={"type": "string"}
+        )
+    ]
+    rows = [
+        {"id": "a", "lsn": 2, "_ab_cdc_deleted_at": "2025-01-01T00:00:00Z"},
+        {"id": "a", "lsn": 1},
+        {"id": "b", "lsn": 3},
+    ]
+    play(desk, *map(record, rows), status("COMPLETE"), catalog=catalog)
+    assert latest(desk, "select id from latest.items") == [("b",)]
+
+
+def test_an_engineer_asks_a_landing_file_and_can_do_no_harm(desk):
+    play(desk, record({"id": "a"}), status("COMPLETE"), catalog=[stream("items")])
+    assert latest(desk, "select stream, rows_landed from landing.loads") == [("items", 1)]
+    with pytest.raises(CallError, match="nothing has landed from 'other'"):
+        query_landing(desk.settings, "other", "select 1")
+    for sql in ("delete from raw_fake.items", f"copy (select 1) to '{desk.folder}/x'"):
+        with pytest.raises(CallError, match="only select is allowed"):
+            latest(desk, sql)
+    with pytest.raises(CallError, match="nothing") as error:
+        latest(desk, "select * from latest.nothing")
+    assert "show tables from latest" in error.value.hint
