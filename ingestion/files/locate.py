@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from warehouse.errors import WarehouseError
 # Suffixes by which tools mark a file that they still write.
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".inprogress", ".swp", ".filepart")
 _MAGIC = re.compile(r"[*?\[]")
-_DAY = re.compile(r"(?<!\d)(20\d\d)[-_/]?(0[1-9]|1[0-2])[-_/]?(0[1-9]|[12]\d|3[01])(?!\d)")
+_DAY = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])(?!\d)")
+_DAY_OF_FOLDERS = re.compile(
+    r"(?:^|/)(?:year=)?(20\d\d)/(?:month=)?(0[1-9]|1[0-2])/(?:day=)?(0[1-9]|[12]\d|3[01])(?!\d)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,7 @@ class Found:
         where: Path, or the object's key.
         size: Bytes.
         modified: What changes when it is written: time of modification, or the store's tag.
-        age: Seconds since it was modified, by the machine's clock; None in an object store, where
-            objects appear whole.
+        age: Seconds since it was modified, by the machine's clock; None where a store doesn't say.
         store: The object store's file system, or None.
     """
 
@@ -52,8 +54,9 @@ class Found:
     @property
     def day(self) -> date | None:
         """The day in its name (or in its folder's), if there is one."""
-        for part in reversed(self.name.split("/")):
-            if match := _DAY.search(part):
+        parts = reversed(self.name.split("/"))
+        for match in (*map(_DAY.search, parts), _DAY_OF_FOLDERS.search(self.name)):
+            if match:
                 year, month, day = map(int, match.groups())
                 try:
                     return date(year, month, day)
@@ -78,7 +81,7 @@ def files(location: str, patterns: tuple[str, ...], now: float) -> list[Found]:
         path = unquote(parts.path) if parts.scheme == "file" else location
         found = list(_local(str(Path(path).expanduser()), now))
     else:
-        found = list(_stored(location))
+        found = list(_stored(location, now))
     return sorted(
         (file for file in found if _is_wanted(file.name, patterns)), key=lambda file: file.name
     )
@@ -138,11 +141,12 @@ def _split_glob(path: str) -> tuple[str, str]:
     return path or ".", ""
 
 
-def _stored(location: str) -> Iterator[Found]:
+def _stored(location: str, now: float) -> Iterator[Found]:
     import fsspec
 
     try:
         store, path = fsspec.core.url_to_fs(location)
+        store.invalidate_cache()  # what this process listed before may have changed
         root, glob = _split_glob(path)
         listing = store.find(root, detail=True)
     except Exception as error:
@@ -154,27 +158,31 @@ def _stored(location: str) -> Iterator[Found]:
         name = key[len(root) :].lstrip("/") or key.rsplit("/", 1)[-1]
         if about.get("type") != "file" or (glob and not fnmatch(name, glob)):
             continue
-        tag = (
-            about.get("ETag")
-            or about.get("etag")
-            or about.get("LastModified")
-            or about.get("mtime")
-            or ""
-        )
+        written = about.get("LastModified") or about.get("mtime")
+        tag = about.get("ETag") or about.get("etag") or written or ""
         yield Found(
             name=name,
             where=key,
             size=int(about.get("size") or 0),
             modified=str(tag),
-            age=None,
+            age=now - written.timestamp() if isinstance(written, datetime) else None,
             store=store,
         )
 
 
 def local_copy(file: Found, spool: Path, number: int) -> Path:
-    """The file on this machine; an object is copied to the spool under a number, never under its own name."""
+    """The file on this machine; an object is copied to the spool under a number, never under its own name.
+
+    Raises:
+        OSError: The store does not hand it out.
+    """
     if file.store is None:
         return Path(file.where)
     target = spool / f"object-{number}"
-    file.store.get_file(file.where, str(target))
+    try:
+        file.store.get_file(file.where, str(target))
+    except OSError:
+        raise
+    except Exception as error:  # each store's library has kinds of its own
+        raise OSError(f"{type(error).__name__}: {error}") from error
     return target

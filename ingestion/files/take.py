@@ -205,7 +205,7 @@ class FileTaker:
 
     def _settled(self, due: list[Found]) -> Iterator[Found]:
         """The files that nobody writes to: those touched just now are looked at twice."""
-        fresh = [file for file in due if file.age is not None and file.age < SETTLE_SECONDS]
+        fresh = [file for file in due if file.store is None and file.age < SETTLE_SECONDS]
         if fresh:
             time.sleep(0.2)
         moving = {file.name for file in fresh if _has_moved(file)}

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion import runner
+from ingestion.files import locate
 from warehouse import duck
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, SourceOff, WarehouseError
 
@@ -396,3 +397,20 @@ def test_a_gzip_that_somebody_still_writes_waits(usage):
 
     usage.put("2025-06-01.jsonl.gz", GZ[:-50], time.time() - 10)
     assert "still being written" in usage.sync().warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("2025-06-30.jsonl", "2025-06-30"),
+        ("calls-20250630-7.jsonl.gz", "2025-06-30"),
+        ("2025-06-30/part-1.jsonl", "2025-06-30"),
+        ("2025/06/30/part-1.jsonl", "2025-06-30"),
+        ("year=2025/month=06/day=30/part-1.parquet", "2025-06-30"),
+        ("2025-06-29/2025-06-30.late-1.jsonl", "2025-06-30"),
+        ("2025-02-30.jsonl", "None"),
+        ("part-120250630.jsonl", "None"),
+    ],
+)
+def test_the_day_of_a_file_stands_in_its_name_or_in_its_folders(name, day):
+    assert str(locate.Found(name, name, 1, "", None).day) == day
