@@ -56,6 +56,7 @@ _TABLES = {
     "status varchar, message varchar",
     "generations": "stream varchar, generation bigint, is_complete boolean",
     "complete_through": "stream varchar, complete_through timestamp",
+    "tombstones": "load_id bigint, stream varchar, file varchar, raw varchar",
     "streams": "stream varchar, source_name varchar, primary_key varchar[][], cursor_field varchar[], fields json",
     "options": "name varchar, value boolean",
 }
@@ -333,6 +334,21 @@ class Landing:
         ((count,),) = self.con.execute(f"delete from {table} where {where}", values).fetchall()
         if count:
             self.count_removed(load_id, stream, rows=count, quarantined=0, sync_id=sync_id)
+
+    def replace_file(self, load_id: int, stream: str, file: str, *, sync_id: int) -> None:
+        """Let go of what earlier loads landed of a file, after this load has landed it anew. Inside a transaction.
+
+        A record that the file no longer says leaves a tombstone: what was built from it must be built again.
+        """
+        table = f"{self.schema}.{identifier(stream)}"
+        self.con.execute(
+            f"insert into landing.tombstones select {load_id:d}, ?, _file, _raw from {table} "
+            f"where _file = ? and _load_id < {load_id:d} and md5_number(_raw) not in "
+            f"(select md5_number(_raw) from {table} where _file = ? and _load_id = {load_id:d})",
+            [stream, file, file],
+        )
+        before = f"_file = ? and _load_id < {load_id:d}"
+        self.remove(load_id, stream, before, [file], sync_id=sync_id)
 
     def count_removed(
         self, load_id: int, stream: str, *, rows: int, quarantined: int, sync_id: int

@@ -53,16 +53,20 @@ class Found:
 
     @property
     def day(self) -> date | None:
-        """The day in its name (or in its folder's), if there is one."""
-        parts = reversed(self.name.split("/"))
-        for match in (*map(_DAY.search, parts), _DAY_OF_FOLDERS.search(self.name)):
-            if match:
-                year, month, day = map(int, match.groups())
-                try:
-                    return date(year, month, day)
-                except ValueError:
-                    continue
-        return None
+        """The day in its name (or in its folders'), if there is one."""
+        return day_of(self.name)
+
+
+def day_of(name: str) -> date | None:
+    """The day in a file's name, else in the nearest of its folders, else in folders such as `2025/06/30`."""
+    parts = reversed(name.split("/"))
+    for match in (*map(_DAY.search, parts), _DAY_OF_FOLDERS.search(name)):
+        if match:
+            try:
+                return date(*map(int, match.groups()))
+            except ValueError:
+                continue
+    return None
 
 
 def files(location: str, patterns: tuple[str, ...], now: float) -> list[Found]:

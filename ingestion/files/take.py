@@ -138,6 +138,9 @@ class FileTaker:
         }
         if not found:
             self.taken.warnings.append(f"{self.stream.name}: no files at {self.location}")
+        for name in known.keys() - {file.name for file in found}:
+            if self._is_in_window(locate.day_of(name)):
+                self.taken.warnings.append(f"{_shown(name)} is no longer there; its rows stay")
         due = [file for file in found if self._is_due(file, known.get(file.name))]
         for number, file in enumerate(self._settled(due)):
             try:
@@ -192,9 +195,13 @@ class FileTaker:
     def _is_forced(self, file: Found) -> bool:
         """Whether the file is to be read again though it has not changed."""
         if self.window and self.stream.is_daily:
-            first, last = self.window
-            return file.day is not None and first <= file.day <= last
+            return self._is_in_window(file.day)
         return self.is_again
+
+    def _is_in_window(self, day: date | None) -> bool:
+        return (
+            self.window is not None and day is not None and self.window[0] <= day <= self.window[1]
+        )
 
     def _is_due(self, file: Found, about: _Known | None) -> bool:
         if self._is_forced(file):
@@ -249,8 +256,8 @@ class FileTaker:
             return
         bad = [row for read in good for row in read.bad]
         with self.open() as landing, landing.transaction() as load_id:
-            self._replace(landing, load_id, good)
             rows = landing.insert(self.stream.name, _table(good), load_id, self.now)
+            self._replace(landing, load_id, good)
             landing.set_aside(load_id, bad)
             self._enter(landing, load_id, good, copies)
             if good:
@@ -324,7 +331,6 @@ class FileTaker:
                 self.open() as landing,
                 landing.transaction() as load_id,
             ):
-                self._replace(landing, load_id, [read])
                 for piece in pieces:
                     part = _Read(file, content_hash, [piece])
                     self._check(con, [part], rules)
@@ -335,6 +341,7 @@ class FileTaker:
                         raise CutOff("is still being written")
                 if self._refused(read):
                     raise _Refused  # noqa: TRY301 - the transaction has to see it
+                self._replace(landing, load_id, [read])
                 landing.set_aside(load_id, read.bad)
                 self._enter(landing, load_id, [read], [])
                 self._record(landing, load_id, rows, len(read.bad))
@@ -353,7 +360,7 @@ class FileTaker:
             [stream, list(new)],
         ).fetchall()
         for name, content_hash in known:
-            landing.remove(load_id, stream, "_file = ?", [name], sync_id=self.sync_id)
+            landing.replace_file(load_id, stream, name, sync_id=self.sync_id)
             ((aside,),) = landing.con.execute(
                 "delete from landing.quarantine where stream = ? and file = ?", [stream, name]
             ).fetchall()

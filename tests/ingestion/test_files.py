@@ -414,3 +414,28 @@ def test_a_gzip_that_somebody_still_writes_waits(usage):
 )
 def test_the_day_of_a_file_stands_in_its_name_or_in_its_folders(name, day):
     assert str(locate.Found(name, name, 1, "", None).day) == day
+
+
+def test_what_a_file_no_longer_says_leaves_a_tombstone(usage):
+    usage.put("2025-06-01.jsonl", text(call(1), call(2), call(3)).encode())
+    usage.put("2025-06-02.jsonl", text(call(9)).encode())
+    usage.sync()
+    usage.put(
+        "2025-06-01.jsonl", text(call(1), call(3, status_code=500), call(4)).encode(), OLD + 1
+    )
+    usage.sync()
+    gone = "select file, raw::json->>'request_id', (raw::json->>'status_code')::int from landing.tombstones order by all"
+    assert usage.query(gone) == [("2025-06-01.jsonl", "r2", 200), ("2025-06-01.jsonl", "r3", 200)]
+    assert usage.query("select sum(rows_landed) from landing.loads") == [(4,)]
+    usage.sync(window=(date(2025, 6, 1), date(2025, 6, 2)))  # nothing has changed since
+    assert len(usage.query(gone)) == 2
+
+
+def test_a_window_keeps_the_rows_of_files_that_were_put_away(usage):
+    usage.put("2025-06-01.jsonl", calls(2).encode())
+    usage.put("2025-06-02.jsonl", calls(2, 10).encode())
+    usage.sync()
+    (usage.folder / "2025-06-01.jsonl").unlink()
+    result = usage.sync(window=(date(2025, 6, 1), date(2025, 6, 2)))
+    assert result.warnings == ("2025-06-01.jsonl is no longer there; its rows stay",)
+    assert usage.ids() == ["r0", "r1", "r10", "r11"]

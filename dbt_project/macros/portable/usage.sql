@@ -1,5 +1,5 @@
-{# Days of API calls that changed since a model took in its last load: days of newly delivered calls, and days that lost a
-   call because it was sent again under another day. #}
+{# Days of API calls that changed since a model took in its last load: days of newly delivered calls, days that lost a
+   call because it was sent again under another day, and days of calls that a file no longer says. #}
 {% macro changed_usage_days(since) -%}
     select date_partition
     from {{ ref('int_api_calls') }}
@@ -8,6 +8,10 @@
     select {{ explode_list('also_seen_on') }} as date_partition
     from {{ ref('int_api_calls') }}
     where load_id > {{ since }} and also_seen_on is not null
+    union
+    select date_partition
+    from {{ ref('int_removed_api_calls') }}
+    where load_id > {{ since }}
 {%- endmacro %}
 
 {# Rows that name days without any row left, so that the strategy rebuild_days deletes them. #}

@@ -5,6 +5,8 @@
     unique_key='id',
 ) }}
 
+-- depends_on: {{ ref('int_removed_api_calls') }}
+
 {% set columns = [
     'id', 'date_partition', 'endpoint', 'status_class', 'calls', 'rate_limited_calls', 'bytes_processed', 'compute_units',
     'response_time_ms_sum', 'response_time_ms_max', 'latency_histogram', 'load_id',

@@ -7,6 +7,8 @@
     unique_key='id',
 ) }}
 
+-- depends_on: {{ ref('int_removed_api_calls') }}
+
 {% set columns = [
     'id', 'customer_id', 'source_customer_id', 'request_id', 'endpoint', 'method', 'feature', 'region', 'response_code', 'is_success',
     'response_time_ms', 'bytes_processed', 'compute_units', '"timestamp"', 'date_partition', 'load_id',

@@ -7,7 +7,7 @@
     unique_key='id',
 ) }}
 
--- depends_on: {{ ref('int_api_calls') }}
+-- depends_on: {{ ref('int_api_calls') }}, {{ ref('int_removed_api_calls') }}
 
 {% set columns = [
     'id', 'customer_id', 'feature_name', 'usage_count', 'successful_count', 'compute_units', 'first_used_at', 'last_used_at', 'date_partition',

@@ -2,11 +2,14 @@
 --
 -- Incremental by load id: what was newly landed is deduplicated within itself and against the days it touches, and those
 -- days are rebuilt. Of several versions of a call the latest `called_at` wins, then the larger content; never the arrival.
+-- A call that a file no longer says is forgotten, and looked up anew among all that is still said.
 {{ config(
     materialized='incremental',
     incremental_strategy='rebuild_days',
     unique_key='request_id',
 ) }}
+
+-- depends_on: {{ ref('int_removed_api_calls') }}
 
 {% set content = [
     'called_at', 'source_customer_id', 'endpoint', 'method', 'feature', 'region', 'response_code', 'response_time_ms', 'bytes_processed',
@@ -21,6 +24,27 @@ multipliers as (
         endpoint,
         cast(multiplier as decimal(9, 3)) as multiplier
     from {{ ref('endpoint_multipliers') }}
+
+),
+
+{% if is_incremental() %}
+removed as (
+
+    select request_id, date_partition from {{ ref('int_removed_api_calls') }}
+    where load_id > {{ loaded_through() }}
+
+),
+{% endif %}
+
+said as (
+
+    select * from {{ ref('stg_usage__api_calls') }}
+    {% if is_incremental() %}
+    where load_id > {{ loaded_through() }}
+    union all
+    select * from {{ ref('stg_usage__api_calls') }}
+    where load_id <= {{ loaded_through() }} and request_id in (select request_id from removed)
+    {% endif %}
 
 ),
 
@@ -45,15 +69,11 @@ landed as (
         {{ reporting_date('calls.called_at') }} as date_partition,
         {{ no_days() }} as also_seen_on,
         calls.load_id
-    from {{ ref('stg_usage__api_calls') }} as calls
+    from said as calls
     left join multipliers
         on calls.endpoint = multipliers.endpoint
     -- landing sets calls without a key aside; one that came another way must not pass for an emptied day
-    where
-        calls.request_id is not null
-        {% if is_incremental() %}
-        and calls.load_id > {{ loaded_through() }}
-        {% endif %}
+    where calls.request_id is not null
 
 ),
 
@@ -61,6 +81,8 @@ landed as (
 touched_days as (
 
     select date_partition from landed
+    union
+    select date_partition from removed
     union
     select date_partition from {{ this }}
     where request_id in (select request_id from landed)
@@ -72,7 +94,9 @@ candidates as (
     select {{ columns | join(', ') }} from landed
     union all
     select {{ columns | join(', ') }} from {{ this }}
-    where date_partition in (select date_partition from touched_days)
+    where
+        date_partition in (select date_partition from touched_days)
+        and request_id not in (select request_id from removed)
 
 ),
 {% else %}

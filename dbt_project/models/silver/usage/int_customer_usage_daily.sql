@@ -7,6 +7,8 @@
     unique_key='calls',
 ) }}
 
+-- depends_on: {{ ref('int_removed_api_calls') }}
+
 {% set columns = ['source_customer_id', 'date_partition', 'calls', 'successful_calls', 'client_error_calls', 'rate_limited_calls', 'server_error_calls',
     'endpoints_used', 'features_used', 'bytes_processed', 'compute_units', 'response_time_ms_sum', 'first_called_at', 'last_called_at',
     'first_success_at', 'load_id'] %}
