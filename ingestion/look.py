@@ -21,6 +21,7 @@ from ingestion.catalogs import catalog_of, configured_catalog, schema_of
 from ingestion.connector import Connector
 from ingestion.destination.messages import open_envelope
 from ingestion.files import locate, reading
+from ingestion.files.stream import FileStream
 from warehouse import clock
 from warehouse.errors import CallError, SourceOff, WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -56,11 +57,9 @@ def source_check(name: str, settings: Settings) -> str:
             "set it in .env, see .env.example",
         )
     if spec.style == "files":
-        location = str(spec.config(settings)["location"])
         streams = importlib.import_module(spec.connector).FILE_STREAMS
         counts = [
-            f"{len(locate.files(location, stream.patterns, time.time())):,} files of {stream.name}"
-            for stream in streams
+            f"{len(_files(spec, settings, stream)):,} files of {stream.name}" for stream in streams
         ]
         return ", ".join(counts)
     connector = connectors.of_source(spec, settings)
@@ -134,15 +133,18 @@ def _connector_records(
                 raise WarehouseError(f"{spec.name}: {connectors.mask(words, connector.secrets)}")
 
 
+def _files(spec: SourceSpec, settings: Settings, stream: FileStream) -> list[locate.Found]:
+    config = spec.config(settings)
+    return locate.files(str(config["location"]), stream.patterns, time.time(), config.get("token"))
+
+
 def _file_records(
     spec: SourceSpec, settings: Settings, stream: str | None
 ) -> Iterator[tuple[str, str]]:
-    location = str(spec.config(settings)["location"])
     for files in importlib.import_module(spec.connector).FILE_STREAMS:
         if stream and files.name != stream:
             continue
-        found = locate.files(location, files.patterns, time.time())
-        for number, file in enumerate(found):
+        for number, file in enumerate(_files(spec, settings, files)):
             with tempfile.TemporaryDirectory() as folder:
                 path = locate.local_copy(file, Path(folder), number)
                 for piece in reading.pieces(path, file.name, files.columns):

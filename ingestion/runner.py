@@ -241,7 +241,7 @@ def _sync_files(
     begun = time.monotonic()
     now = clock.now(settings)
     opener = partial(landings.opened, spec.name, settings)
-    location = str(spec.config(settings)["location"])
+    config = spec.config(settings)
     results: dict[str, Taken] = {}
     streams = importlib.import_module(spec.connector).FILE_STREAMS
     with opener() as landing:
@@ -253,9 +253,10 @@ def _sync_files(
             tell = (lambda rows, done=done: progress(done + rows)) if progress else None
             taker = FileTaker(
                 stream,
-                location,
+                str(config["location"]),
                 settings,
                 opener,
+                token=config.get("token"),
                 now=now,
                 sync_id=sync_id,
                 window=window,

@@ -1,6 +1,6 @@
-"""Serve the company's HTTP sources on loopback: Stripe under `/stripe`, support under `/support`.
+"""Serve the company's HTTP sources on loopback: `/stripe`, `/support`, and `/usage` (the log files, as an export API).
 
-Reads: `sandbox/stripe.sqlite`, `sandbox/support.sqlite`, `sandbox/clock.json`
+Reads: `sandbox/stripe.sqlite`, `sandbox/support.sqlite`, `sandbox/usage/`, `sandbox/clock.json`
 Run: `warehouse sandbox serve`, or `python -m sandbox.serve --home data --port 0` (prints its
 address, ends with its stdin)
 """
@@ -43,7 +43,7 @@ _SOURCES = (
 
 
 def build_app(folder: Path) -> Starlette:
-    """Both APIs as one HTTP application.
+    """The APIs as one HTTP application.
 
     Args:
         folder: The `sandbox` folder of a data folder.
@@ -53,7 +53,7 @@ def build_app(folder: Path) -> Starlette:
     from starlette.responses import JSONResponse
     from starlette.routing import Mount, Route
 
-    from sandbox import stripe_api, support_api
+    from sandbox import stripe_api, support_api, usage_api
 
     def clock() -> datetime:
         return datetime.fromisoformat(json.loads((folder / "clock.json").read_bytes())["now"])
@@ -76,6 +76,7 @@ def build_app(folder: Path) -> Starlette:
             Mount(
                 "/support", support_api.create_app(folder / "support.sqlite", token=SUPPORT_TOKEN)
             ),
+            Mount("/usage", usage_api.create_app(folder / "usage")),
         ]
     )
 

@@ -40,6 +40,7 @@ VERSIONS = {
 SECRETS = (
     "stripe_api_key",
     "support_token",
+    "usage_token",
     "product_db_url",
     "pseudonym_key",
     "alert_webhook_url",

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     support_base_url: str | None = Field(None, validation_alias="SUPPORT_BASE_URL")
     support_token: str | None = Field(None, validation_alias="SUPPORT_TOKEN", repr=False)
     usage_location: str | None = Field(None, validation_alias="USAGE_LOCATION")
+    usage_token: str | None = Field(None, validation_alias="USAGE_TOKEN", repr=False)
     product_db_url: str | None = Field(None, validation_alias="PRODUCT_DB_URL", repr=False)
     inputs_location: str | None = Field(None, validation_alias="INPUTS_LOCATION")
 
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
     @field_validator(
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
         "inputs_location",
-        "stripe_api_key", "support_token", "pseudonym_key", "as_of", "failpoint",
+        "stripe_api_key", "support_token", "usage_token", "pseudonym_key", "as_of", "failpoint",
         "alert_webhook_url", mode="before",
     )  # fmt: skip
     @classmethod

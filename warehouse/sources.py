@@ -122,7 +122,11 @@ def _product(settings: Settings) -> dict[str, Any]:
 
 
 def _usage(settings: Settings) -> dict[str, Any]:
-    return {"location": settings.usage_location, "as_of": _now(settings)}
+    return {
+        "location": settings.usage_location,
+        "token": settings.usage_token,
+        "as_of": _now(settings),
+    }
 
 
 def _inputs(settings: Settings) -> dict[str, Any]:
@@ -158,6 +162,7 @@ SOURCES: dict[str, SourceSpec] = {
             needs=("usage_location",),
             make_config=_usage,
             keys={"api_calls": ("request_id",)},
+            secrets=("token",),
         ),
         SourceSpec(
             name="stripe",

@@ -1,10 +1,9 @@
-"""Find the files of a stream: in a folder, by a glob, or in an object store.
+"""Find the files of a stream: in a folder, by a glob, in an object store, or at an HTTP export API.
 
 Names come from outside and are only ever values: they never become part of a path we write to or of
 SQL.
 
-Reads: folder listings, object store listings, and (for an object store) the objects, which are
-copied to the spool.
+Reads: folder and store listings, and (from a store or API) the files, which are copied to the spool.
 Writes: `spool/`. Run: imported by `ingestion.files.take`.
 """
 
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ingestion.files.exports import ExportApi
 from warehouse.errors import WarehouseError
 
 # Suffixes by which tools mark a file that they still write.
@@ -37,15 +37,15 @@ class Found:
 
     Attributes:
         name: Its name within the location, as text (bytes that are not UTF-8 written as `\\xNN`).
-        where: Path, or the object's key.
+        where: Path, or what its store knows it by.
         size: Bytes.
         modified: What changes when it is written: time of modification, or the store's tag.
         age: Seconds since it was modified, by the machine's clock; None where a store doesn't say.
-        store: The object store's file system, or None.
+        store: What hands it out (`get_file`), or None for a file of this machine.
     """
 
     name: str
-    where: str
+    where: Any
     size: int
     modified: str
     age: float | None
@@ -69,13 +69,17 @@ def day_of(name: str) -> date | None:
     return None
 
 
-def files(location: str, patterns: tuple[str, ...], now: float) -> list[Found]:
+def files(
+    location: str, patterns: tuple[str, ...], now: float, token: str | None = None
+) -> list[Found]:
     """All finished files of a location whose base name fits one of the patterns, by name.
 
     Args:
-        location: Folder, glob, `file://…`, or an object store address such as `s3://bucket/prefix`.
+        location: Folder, glob, `file://…`, an object store address such as `s3://bucket/prefix`, or an
+            export API's (`https://…`).
         patterns: Such as `*.jsonl.gz`.
         now: The machine's clock, in seconds.
+        token: An export API's.
 
     Raises:
         WarehouseError: The location does not exist or can't be listed.
@@ -84,6 +88,8 @@ def files(location: str, patterns: tuple[str, ...], now: float) -> list[Found]:
     if parts.scheme in ("", "file"):
         path = unquote(parts.path) if parts.scheme == "file" else location
         found = list(_local(str(Path(path).expanduser()), now))
+    elif parts.scheme in ("http", "https"):
+        found = _exported(ExportApi(location, token), now)
     else:
         found = list(_stored(location, now))
     return sorted(
@@ -172,6 +178,25 @@ def _stored(location: str, now: float) -> Iterator[Found]:
             age=now - written.timestamp() if isinstance(written, datetime) else None,
             store=store,
         )
+
+
+def _exported(api: ExportApi, now: float) -> list[Found]:
+    try:
+        return [
+            Found(
+                name=entry["name"],
+                where=entry,
+                size=entry["size"],
+                modified=entry["sha256"],
+                age=now - entry["updated_at"].timestamp(),
+                store=api,
+            )
+            for entry in api.list()
+        ]
+    except OSError as error:
+        raise WarehouseError(
+            f"can't list {error}", "check the address, the token and the API; then sync again"
+        ) from None
 
 
 def local_copy(file: Found, spool: Path, number: int) -> Path:

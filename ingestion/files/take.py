@@ -101,9 +101,11 @@ class FileTaker:
         window: tuple[date, date] | None = None,
         is_again: bool = False,
         progress: Callable[[int], None] | None = None,
+        token: str | None = None,
     ) -> None:
         self.stream = stream
         self.location = location
+        self.token = token
         self.settings = settings
         self.open = opener
         self.now = now
@@ -131,7 +133,7 @@ class FileTaker:
 
     def _pass(self, folder: Path) -> None:
         self._started = datetime.now(UTC)
-        found = locate.files(self.location, self.stream.patterns, time.time())
+        found = locate.files(self.location, self.stream.patterns, time.time(), self.token)
         known = self._ledger()
         self._owners = {
             about.content_hash: name for name, about in known.items() if not about.same_as
