@@ -9,6 +9,7 @@ removed as (
         {{ reporting_date('called_at') }} as date_partition,
         load_id
     from {{ ref('stg_usage__removed_calls') }}
+    where request_id is not null
 
 ),
 
