@@ -54,7 +54,7 @@ _SECRET_WORDS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Connector:
     """How a connector is started.
 
@@ -64,6 +64,7 @@ class Connector:
         config: Its configuration.
         secrets: Texts that no log may show.
         is_ours: One of the project's own modules.
+        config_file: Where its configuration is kept, if a connector that changes it is to find it changed.
     """
 
     command: tuple[str, ...]
@@ -71,6 +72,7 @@ class Connector:
     config: dict[str, Any]
     secrets: tuple[str, ...] = ()
     is_ours: bool = False
+    config_file: Path | None = None
 
 
 def of_source(spec: SourceSpec, settings: Settings, **extra: Any) -> Connector:
@@ -85,7 +87,9 @@ def of_source(spec: SourceSpec, settings: Settings, **extra: Any) -> Connector:
     )
 
 
-def of_command(command: str, config: dict[str, Any], name: str) -> Connector:
+def of_command(
+    command: str, config: dict[str, Any], name: str, config_file: Path | None = None
+) -> Connector:
     """Any other connector: an executable, `python -m module`, or `docker run … image`."""
     try:
         parts = tuple(shlex.split(command))
@@ -95,10 +99,15 @@ def of_command(command: str, config: dict[str, Any], name: str) -> Connector:
         ) from None
     if not parts:
         raise CallError("the connector's command is empty", "such as --exec 'source-faker'")
-    secret = [
-        value for key, value in _walk(config) if any(word in key.lower() for word in _SECRET_WORDS)
-    ]
-    return Connector(parts, name, config, tuple(_texts(secret)))
+    return Connector(parts, name, config, _secrets(config), config_file=config_file)
+
+
+def _secrets(config: dict[str, Any]) -> tuple[str, ...]:
+    """What stands in a configuration under a name like key, token or password."""
+    values = _walk(config)
+    return tuple(
+        _texts([v for key, v in values if any(word in key.lower() for word in _SECRET_WORDS)])
+    )
 
 
 def _walk(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -275,6 +284,8 @@ def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
                 and (message.get("trace") or {}).get("type") == "ERROR"
             ):
                 complaint = message["trace"]["error"].get("message", "")
+            elif message.get("type") == "CONTROL":
+                take_config(message, connector)
             else:
                 pass_on(message, connector)
         code = process.wait()
@@ -282,18 +293,39 @@ def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
         words = complaint or (process.last_words[-1] if process.last_words else "no answer")
         raise WarehouseError(
             f"{connector.title}: {verb} failed (exit code {code}): {mask(words, connector.secrets)[:300]}",
-            "check its settings with `warehouse doctor`",
+            "check its settings with `warehouse doctor`"
+            if connector.is_ours
+            else f"mend its --config; what it takes says `{' '.join(connector.command)} spec`",
         )
     return answer
 
 
+def take_config(message: dict[str, Any], connector: Connector) -> None:
+    """Take over the configuration that a CONTROL message asks to keep, such as a token that is good for one use.
+
+    It is what the connector is started with from now on, and takes the place of the old one in its file.
+    """
+    control = message.get("control") or {}
+    config = (control.get("connectorConfig") or {}).get("config")
+    if control.get("type") != "CONNECTOR_CONFIG" or not isinstance(config, dict):
+        return
+    connector.config = config
+    connector.secrets = (*_secrets(config), *connector.secrets)
+    if connector.config_file:
+        fresh = connector.config_file.with_name(f".{connector.config_file.name}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(connector.config_file)
+
+
 def pass_on(message: dict[str, Any], connector: Connector) -> str:
-    """Log a connector's LOG message; returns its text, masked."""
+    """Log a connector's LOG message, of a long one (a traceback) the first line; returns its text, masked."""
     about = message.get("log") or {}
     text = mask(str(about.get("message", "")), connector.secrets)
     level = {"FATAL": logging.ERROR, "ERROR": logging.WARNING, "WARN": logging.WARNING}.get(
         str(about.get("level", "")), logging.DEBUG
     )
     if text:
-        log.log(level, "%s: %s", connector.title, text[:1000])
+        log.log(level, "%s: %s", connector.title, text.splitlines()[0][:1000])
+        log.debug("%s: %s", connector.title, text)
     return text

@@ -185,7 +185,8 @@ def sync_exec(
         identifier(name)
     except WarehouseError as error:
         raise CallError(error.message, error.hint) from None
-    connector = connectors.of_command(command, _config(config), name)
+    file = None if config is None or isinstance(config, dict) else Path(config)
+    connector = connectors.of_command(command, _config(config), name, file)
     with _alone(name, settings):
         found = connectors.ask(connector, "discover", settings)
         catalog = configured_catalog(found, tuple(select) if select else None)
@@ -451,6 +452,8 @@ def _listen(
             complete = heard.trace(message, process.connector)
             if complete:
                 destination.completed(complete)
+        elif message["type"] == "CONTROL":
+            connectors.take_config(message, process.connector)
         elif message["type"] == "LOG":
             text = connectors.pass_on(message, process.connector)
             if _REFUSED.search(text):

@@ -12,7 +12,7 @@ import pytest
 from ingestion import runner
 from serving.sql import query_landing
 from tests.ingestion.conftest import FAKE, record, state, status
-from warehouse.errors import CallError, IncompleteLoad
+from warehouse.errors import CallError, IncompleteLoad, WarehouseError
 
 
 def stream(name, *, key=("id",), cursor=None, **fields):
@@ -98,6 +98,40 @@ os.execv({sys.executable!r}, [{sys.executable!r}, {str(FAKE)!r}, *words[image + 
 def test_what_can_not_be_started_is_one_clear_line(desk):
     with pytest.raises(CallError, match="can't start no-such-connector: No such file"):
         runner.sync_exec("no-such-connector", {}, "fake", desk.settings)
+
+
+def test_what_is_wrong_with_its_configuration_is_its_own_word_in_one_line(desk, caplog):
+    said = desk.folder / "fail.py"
+    trace = {
+        "type": "TRACE",
+        "trace": {"type": "ERROR", "error": {"message": "count is not a number"}},
+    }
+    log = {"type": "LOG", "log": {"level": "FATAL", "message": "no number\nTraceback:\n  line 7"}}
+    said.write_text(
+        f"import json\nprint({json.dumps(json.dumps(log))})\nprint({json.dumps(json.dumps(trace))})\nraise SystemExit(1)\n"
+    )
+    with pytest.raises(
+        WarehouseError, match=r"^fake: discover failed \(exit code 1\): count is not a number$"
+    ) as error:
+        runner.sync_exec(f"{sys.executable} {said}", {}, "fake", desk.settings)
+    assert error.value.hint.startswith("mend its --config; what it takes says")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "fake: no number"
+    ]
+
+
+def test_a_configuration_that_the_connector_changes_is_kept(desk):
+    said, config = desk.folder / "messages.jsonl", desk.folder / "config.json"
+    changed = {"refresh_token": "second", "count": {"items": 1}}
+    control = {
+        "type": "CONTROL",
+        "control": {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": changed}},
+    }
+    said.write_text(f"{json.dumps(control)}\n{json.dumps(status('COMPLETE'))}\n")
+    config.write_text(json.dumps({"refresh_token": "first", "play": str(said)}))
+    runner.sync_exec(f"{sys.executable} {FAKE}", config, "fake", desk.settings)
+    assert json.loads(config.read_text()) == changed
+    assert [path.name for path in desk.folder.iterdir() if "config" in path.name] == ["config.json"]
 
 
 # --- what its streams are called ------------------------------------------------------------------
