@@ -44,6 +44,8 @@
         {%- set aggregate = 'count(distinct ' ~ column ~ ')' -%}
     {%- elif measure.agg in ['sum', 'min', 'max', 'count'] -%}
         {%- set aggregate = measure.agg ~ '(' ~ column ~ ')' -%}
+    {%- elif measure.agg == 'average' -%}
+        {%- set aggregate = 'avg(' ~ column ~ ')' -%}
     {%- else -%}
         {{ exceptions.raise_compiler_error("'" ~ name ~ "': KPI tables have no aggregate " ~ measure.agg) }}
     {%- endif -%}

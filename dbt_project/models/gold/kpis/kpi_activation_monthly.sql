@@ -41,8 +41,8 @@ final as (
         cast(signups as bigint) as signups,
         cast(activated_customers as bigint) as activated_customers,
         cast(onboarded_customers as bigint) as onboarded_customers,
-        {{ rate('activated_customers', 'signups') }} as activation_rate,
-        {{ rate('onboarded_customers', 'signups') }} as onboarding_completion_rate,
+        cast({{ metric('activation_rate') }} as double) as activation_rate,
+        cast({{ metric('onboarding_completion_rate') }} as double) as onboarding_completion_rate,
         cast(time_to_first_value_hours_median as double) as time_to_first_value_hours_median
     from months
 

@@ -282,7 +282,7 @@ surveys as (
         count(*) filter (where answers.survey_kind = 'nps' and answers.score >= 9) as promoters,
         count(*) filter (where answers.survey_kind = 'nps' and answers.score <= 6) as detractors,
         count(*) filter (where answers.survey_kind = 'ces') as ces_answers,
-        avg(answers.score) filter (where answers.survey_kind = 'ces') as ces
+        sum(answers.score) filter (where answers.survey_kind = 'ces') as ces_points
     from days
     inner join answers
         on answers.answered_on between {{ add_days('days.day', -27) }} and days.day
@@ -315,7 +315,9 @@ final as (
         cast(sum(coalesce(signups.customers_new, 0) - coalesce(departures.customers_deleted, 0)) over (order by days.day) as bigint) as customers_total,
         cast(coalesce(signups.customers_new, 0) as bigint) as customers_new,
         cast(coalesce(activations.activated_customers, 0) as bigint) as activated_customers,
-        {{ rate('onboardings.onboarded_customers', 'onboardings.customers') }} as onboarding_completion_rate_28d,
+        cast({{ metric('onboarding_completion_rate', {
+            'onboarded_customers': 'onboardings.onboarded_customers', 'signups': 'onboardings.customers',
+        }) }} as double) as onboarding_completion_rate_28d,
         cast(coalesce(mrr_by_day.customers_paying, 0) as bigint) as customers_paying,
 
         -- revenue
@@ -367,12 +369,11 @@ final as (
         coalesce(support_days.tickets_open, 0) as tickets_open,
         support_days.first_reply_minutes_median,
         support_days.resolution_minutes_median,
-        case when csat.ratings >= {{ var('min_responses') }} then {{ rate('csat.good_ratings', 'csat.ratings') }} end as csat_28d,
-        case
-            when surveys.nps_answers >= {{ var('min_responses') }}
-                then 100 * {{ rate('surveys.promoters - surveys.detractors', 'surveys.nps_answers') }}
-        end as nps_28d,
-        case when surveys.ces_answers >= {{ var('min_responses') }} then cast(surveys.ces as double) end as ces_28d,
+        cast({{ metric('csat', {'good_ratings': 'csat.good_ratings', 'ratings': 'csat.ratings'}) }} as double) as csat_28d,
+        cast({{ metric('nps', {
+            'promoters': 'surveys.promoters', 'detractors': 'surveys.detractors', 'nps_answers': 'surveys.nps_answers',
+        }) }} as double) as nps_28d,
+        cast({{ metric('ces', {'ces_points': 'surveys.ces_points', 'ces_answers': 'surveys.ces_answers'}) }} as double) as ces_28d,
         cast(health.health_score_mean as double) as health_score_mean,
         cast(coalesce(health.customers_at_risk, 0) as bigint) as customers_at_risk
     from days

@@ -8,20 +8,25 @@ movements as (
     where movement_type = 'churn' and reason = 'involuntary'
 ),
 
-failed as (
+outcomes as (
     select
         {{ month_of('date_partition') }} as month,
         currency,
-        count(*) as failed_invoices,
-        sum(amount_minor) as failed_minor,
-        {%- for outcome in ['recovered', 'lost', 'open'] %}
-        sum(case when outcome = '{{ outcome }}' then 1 else 0 end) as {{ outcome }}_invoices,
-        sum(case when outcome = '{{ outcome }}' then amount_minor else 0 end) as {{ outcome }}_minor,
-        {%- endfor %}
-        avg(days_to_recover) as mean_days_to_recover,
+        {{ simple_metrics([
+            'failed_invoices', 'recovered_invoices', 'lost_invoices', 'open_invoices',
+            'failed_payments', 'recovered_payments', 'lost_payments', 'open_payments', 'mean_days_to_recover',
+        ]) }},
         {{ percentile('days_to_recover', 0.5) }} as median_days_to_recover
     from dunning
     group by {{ month_of('date_partition') }}, currency
+),
+
+failed as (
+    select
+        *,
+        {{ metric('recovery_rate') }} as recovery_rate,
+        {{ metric('recovered_amount_rate') }} as recovered_amount_rate
+    from outcomes
 ),
 
 churned as (
@@ -54,11 +59,10 @@ final as (
         months.currency,
         {%- for measure in ['failed', 'recovered', 'lost', 'open'] %}
         cast(coalesce(failed.{{ measure }}_invoices, 0) as bigint) as {{ measure }}_invoices,
-        cast(coalesce(failed.{{ measure }}_minor, 0) as bigint) as {{ measure }}_minor,
+        cast(coalesce(failed.{{ measure }}_payments, 0) as bigint) as {{ measure }}_minor,
         {%- endfor %}
-        -- of those whose end is known
-        {{ rate('failed.recovered_invoices', 'failed.recovered_invoices + failed.lost_invoices') }} as recovery_rate,
-        {{ rate('failed.recovered_minor', 'failed.recovered_minor + failed.lost_minor') }} as recovered_amount_rate,
+        cast(failed.recovery_rate as double) as recovery_rate,
+        cast(failed.recovered_amount_rate as double) as recovered_amount_rate,
         cast(failed.mean_days_to_recover as double) as mean_days_to_recover,
         cast(failed.median_days_to_recover as double) as median_days_to_recover,
         cast(coalesce(churned.involuntary_churned_customers, 0) as bigint) as involuntary_churned_customers,

@@ -13,15 +13,22 @@ endpoint_days as (
     select
         date_partition as day,
         endpoint,
-        sum(calls) as calls,
-        sum(calls) filter (where status_class = '4xx') as client_error_calls,
-        sum(calls) filter (where status_class = '5xx') as server_error_calls,
-        sum(rate_limited_calls) as rate_limited_calls,
-        sum(compute_units) as compute_units,
-        sum(response_time_ms_sum) as response_time_ms_sum,
+        {{ simple_metrics([
+            'calls', 'client_error_calls', 'server_error_calls', 'rate_limited_calls', 'compute_units', 'response_time_ms',
+        ]) }},
         max(response_time_ms_max) as latency_max_ms
     from usage_days
     group by date_partition, endpoint
+
+),
+
+rated_days as (
+
+    select
+        *,
+        {{ metric('error_rate') }} as error_rate,
+        {{ metric('mean_latency_ms') }} as mean_latency_ms
+    from endpoint_days
 
 ),
 
@@ -65,28 +72,25 @@ latencies as (
 final as (
 
     select
-        {{ md5_id(['endpoint_days.day', 'endpoint_days.endpoint']) }} as id,
-        endpoint_days.day,
-        endpoint_days.endpoint,
-        cast(endpoint_days.calls as bigint) as calls,
-        cast(coalesce(endpoint_days.client_error_calls, 0) as bigint) as client_error_calls,
-        cast(coalesce(endpoint_days.server_error_calls, 0) as bigint) as server_error_calls,
-        cast(coalesce(endpoint_days.rate_limited_calls, 0) as bigint) as rate_limited_calls,
-        cast(endpoint_days.compute_units as decimal(28, 6)) as compute_units,
-        {{ rate(
-            'coalesce(endpoint_days.client_error_calls, 0) + coalesce(endpoint_days.server_error_calls, 0)',
-            'endpoint_days.calls',
-        ) }} as error_rate,
-        {{ rate('endpoint_days.response_time_ms_sum', 'endpoint_days.calls') }} as latency_mean_ms,
+        {{ md5_id(['rated_days.day', 'rated_days.endpoint']) }} as id,
+        rated_days.day,
+        rated_days.endpoint,
+        cast(rated_days.calls as bigint) as calls,
+        cast(rated_days.client_error_calls as bigint) as client_error_calls,
+        cast(rated_days.server_error_calls as bigint) as server_error_calls,
+        cast(rated_days.rate_limited_calls as bigint) as rate_limited_calls,
+        cast(rated_days.compute_units as decimal(28, 6)) as compute_units,
+        cast(rated_days.error_rate as double) as error_rate,
+        cast(rated_days.mean_latency_ms as double) as latency_mean_ms,
         latencies.latency_p50_ms,
         latencies.latency_p95_ms,
         latencies.latency_p99_ms,
-        cast(endpoint_days.latency_max_ms as double) as latency_max_ms
-    from endpoint_days
+        cast(rated_days.latency_max_ms as double) as latency_max_ms
+    from rated_days
     left join latencies
         on
-            endpoint_days.day = latencies.day
-            and endpoint_days.endpoint = latencies.endpoint
+            rated_days.day = latencies.day
+            and rated_days.endpoint = latencies.endpoint
 
 )
 

@@ -72,7 +72,9 @@ final as (
         cast(adopters.adopting_customers as bigint) as adopting_customers,
         cast(active_customers.active_customers as bigint) as active_customers,
         cast(adopters.usage_count as bigint) as usage_count,
-        {{ rate('adopters.adopting_customers', 'active_customers.active_customers') }} as adoption_rate
+        cast({{ metric('adoption_rate', {
+            'adopting_customers': 'adopters.adopting_customers', 'active_customers': 'active_customers.active_customers',
+        }) }} as double) as adoption_rate
     from adopters
     inner join active_customers
         on adopters.month_start_on = active_customers.month_start_on

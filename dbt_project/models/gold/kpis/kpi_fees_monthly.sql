@@ -11,19 +11,11 @@ months as (
     select
         {{ month_of('date_partition') }} as month,
         currency,
-        sum(case when reporting_category = 'charge' then amount_minor else 0 end) as charged_minor,
-        sum(case when reporting_category in ('refund', 'refund_failure') then amount_minor else 0 end) as refunded_minor,
-        sum(case when reporting_category in ('dispute', 'dispute_reversal') then amount_minor else 0 end) as disputed_minor,
-        sum(case when reporting_category = 'charge' then fee_minor else 0 end) as processing_fees_minor,
-        sum(case when reporting_category in ('dispute', 'dispute_reversal') then fee_minor else 0 end) as dispute_fees_minor,
-        -- fees that come as transactions of their own, and all that hangs on other ones
-        sum(case
-            when reporting_category = 'fee' then -net_minor
-            when reporting_category in ('charge', 'dispute', 'dispute_reversal') then 0
-            else fee_minor
-        end) as other_fees_minor,
-        sum(case when reporting_category in ('payout', 'payout_reversal') then -amount_minor else 0 end) as paid_out_minor,
-        sum(net_minor) as net_minor
+        {{ simple_metrics(['charged', 'processing_fees', 'dispute_fees', 'other_fees']) }},
+        sum(case when reporting_category in ('refund', 'refund_failure') then amount_minor else 0 end) as refunded,
+        sum(case when reporting_category in ('dispute', 'dispute_reversal') then amount_minor else 0 end) as disputed,
+        sum(case when reporting_category in ('payout', 'payout_reversal') then -amount_minor else 0 end) as paid_out,
+        sum(net_minor) as net
     from transactions
     group by {{ month_of('date_partition') }}, currency
 ),
@@ -31,7 +23,8 @@ months as (
 totalled as (
     select
         *,
-        processing_fees_minor + dispute_fees_minor + other_fees_minor as fees_minor
+        {{ metric('fees') }} as fees,
+        {{ metric('fee_rate') }} as fee_rate
     from months
 ),
 
@@ -44,10 +37,10 @@ final as (
         {%- for measure in [
             'charged', 'refunded', 'disputed', 'processing_fees', 'dispute_fees', 'other_fees', 'fees', 'paid_out', 'net',
         ] %}
-        cast(totalled.{{ measure }}_minor as bigint) as {{ measure }}_minor,
+        cast(totalled.{{ measure }} as bigint) as {{ measure }}_minor,
         {%- endfor %}
-        {{ for_people('totalled.fees_minor', 'currencies.exponent') }} as fees_amount,
-        {{ rate('totalled.fees_minor', 'totalled.charged_minor') }} as fee_rate
+        {{ for_people('totalled.fees', 'currencies.exponent') }} as fees_amount,
+        cast(totalled.fee_rate as double) as fee_rate
     from totalled
     left join currencies
         on totalled.currency = currencies.currency

@@ -24,7 +24,7 @@ bands as (
         date_partition as day,
         health_band,
         count(*) as customers,
-        avg(health_score) as health_score_mean
+        {{ simple_metric('mean_health_score') }} as health_score_mean
     from health
     group by date_partition, health_band
 

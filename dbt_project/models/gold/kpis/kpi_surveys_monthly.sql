@@ -19,9 +19,9 @@ months as (
         month_start_on,
         survey_kind,
         count(*) as answers,
-        count(*) filter (where score >= 9) as promoters,
-        count(*) filter (where score <= 6) as detractors,
-        avg(score) as mean_score
+        count(*) filter (where survey_kind = 'nps' and score >= 9) as promoters,
+        count(*) filter (where survey_kind = 'nps' and score <= 6) as detractors,
+        sum(case when survey_kind = 'ces' then score else 0 end) as ces_points
     from answers
     group by month_start_on, survey_kind
 
@@ -35,14 +35,11 @@ final as (
         survey_kind,
         last_day(month_start_on) <= {{ last_day() }} as is_complete,
         cast(answers as bigint) as answers,
-        case
-            when answers >= {{ var('min_responses') }} and survey_kind = 'nps'
-                then 100 * {{ rate('promoters - detractors', 'answers') }}
-        end as nps,
-        case
-            when answers >= {{ var('min_responses') }} and survey_kind = 'ces'
-                then cast(mean_score as double)
-        end as ces
+        cast(promoters as bigint) as promoters,
+        cast(detractors as bigint) as detractors,
+        cast(ces_points as bigint) as ces_points,
+        cast(case when survey_kind = 'nps' then {{ metric('nps', {'nps_answers': 'answers'}) }} end as double) as nps,
+        cast(case when survey_kind = 'ces' then {{ metric('ces', {'ces_answers': 'answers'}) }} end as double) as ces
     from months
 
 )

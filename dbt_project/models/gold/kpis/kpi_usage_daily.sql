@@ -38,16 +38,24 @@ calls_by_day as (
 
     select
         date_partition as day,
-        sum(calls) as calls,
-        sum(calls) filter (where status_class in ('1xx', '2xx', '3xx')) as successful_calls,
-        sum(calls) filter (where status_class = '4xx') as client_error_calls,
-        sum(calls) filter (where status_class = '5xx') as server_error_calls,
-        sum(rate_limited_calls) as rate_limited_calls,
-        sum(bytes_processed) as bytes_processed,
-        sum(compute_units) as compute_units,
-        sum(response_time_ms_sum) as response_time_ms_sum
+        {{ simple_metrics([
+            'calls', 'successful_calls', 'client_error_calls', 'server_error_calls', 'rate_limited_calls', 'compute_units',
+            'response_time_ms',
+        ]) }},
+        sum(bytes_processed) as bytes_processed
     from usage_days
     group by date_partition
+
+),
+
+rated_days as (
+
+    select
+        *,
+        {{ metric('error_rate') }} as error_rate,
+        {{ metric('server_error_rate') }} as server_error_rate,
+        {{ metric('mean_latency_ms') }} as mean_latency_ms
+    from calls_by_day
 
 ),
 
@@ -110,28 +118,28 @@ final as (
     select
         {{ md5_id(['days.day']) }} as id,
         days.day,
-        cast(coalesce(calls_by_day.calls, 0) as bigint) as calls,
-        cast(coalesce(calls_by_day.successful_calls, 0) as bigint) as successful_calls,
-        cast(coalesce(calls_by_day.client_error_calls, 0) as bigint) as client_error_calls,
-        cast(coalesce(calls_by_day.server_error_calls, 0) as bigint) as server_error_calls,
-        cast(coalesce(calls_by_day.rate_limited_calls, 0) as bigint) as rate_limited_calls,
-        cast(coalesce(calls_by_day.bytes_processed, 0) as bigint) as bytes_processed,
-        cast(coalesce(calls_by_day.compute_units, 0) as decimal(28, 6)) as compute_units,
-        {{ rate(
-            'coalesce(calls_by_day.client_error_calls, 0) + coalesce(calls_by_day.server_error_calls, 0)', 'calls_by_day.calls',
-        ) }} as error_rate,
-        {{ rate('coalesce(calls_by_day.server_error_calls, 0)', 'calls_by_day.calls') }} as server_error_rate,
-        {{ rate('calls_by_day.response_time_ms_sum', 'calls_by_day.calls') }} as latency_mean_ms,
+        cast(coalesce(rated_days.calls, 0) as bigint) as calls,
+        cast(coalesce(rated_days.successful_calls, 0) as bigint) as successful_calls,
+        cast(coalesce(rated_days.client_error_calls, 0) as bigint) as client_error_calls,
+        cast(coalesce(rated_days.server_error_calls, 0) as bigint) as server_error_calls,
+        cast(coalesce(rated_days.rate_limited_calls, 0) as bigint) as rate_limited_calls,
+        cast(coalesce(rated_days.bytes_processed, 0) as bigint) as bytes_processed,
+        cast(coalesce(rated_days.compute_units, 0) as decimal(28, 6)) as compute_units,
+        cast(rated_days.error_rate as double) as error_rate,
+        cast(rated_days.server_error_rate as double) as server_error_rate,
+        cast(rated_days.mean_latency_ms as double) as latency_mean_ms,
         latencies.latency_p50_ms,
         latencies.latency_p95_ms,
         latencies.latency_p99_ms,
         cast(coalesce(active_1.customers, 0) as bigint) as daily_active_customers,
         cast(coalesce(active_7.customers, 0) as bigint) as weekly_active_customers,
         cast(coalesce(active_28.customers, 0) as bigint) as monthly_active_customers,
-        {{ rate('coalesce(active_1.customers, 0)', 'active_28.customers') }} as stickiness
+        cast({{ metric('stickiness', {
+            'daily_active_customers': 'coalesce(active_1.customers, 0)', 'monthly_active_customers': 'active_28.customers',
+        }) }} as double) as stickiness
     from days
-    left join calls_by_day
-        on days.day = calls_by_day.day
+    left join rated_days
+        on days.day = rated_days.day
     left join latencies
         on days.day = latencies.day
     left join active_1

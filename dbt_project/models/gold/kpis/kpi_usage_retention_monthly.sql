@@ -66,7 +66,9 @@ final as (
         last_day(months.month_start_on) <= {{ last_day() }} as is_complete,
         cast(cohort_sizes.customers as bigint) as cohort_customers,
         cast(coalesce(retained.customers, 0) as bigint) as retained_customers,
-        {{ rate('coalesce(retained.customers, 0)', 'cohort_sizes.customers') }} as retention_rate
+        cast({{ metric('usage_retention', {
+            'usage_retained_customers': 'coalesce(retained.customers, 0)', 'usage_cohort_customers': 'cohort_sizes.customers',
+        }) }} as double) as retention_rate
     from cohort_sizes
     inner join months
         on cohort_sizes.cohort_month_on <= months.month_start_on
