@@ -355,6 +355,12 @@ def _sync_connector(
         tables = tables_of(catalog, landing.tables())
         landing.create(tables.values())
         landing.describe(described(catalog, tables))
+        sync_id = landing.begin_sync(datetime.now(UTC))
+        is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
+        found = {} if full_refresh else landing.states(complete_only=is_careful)
+        # our own connectors are tried for this; others may say in a state that they are done too early
+        is_trusted = connector.is_ours or is_careful or window is not None
+        broken_off = set() if is_trusted else landing.broken_off()
     plans = {
         stream_of(entry["stream"]): StreamPlan(
             identifier(tables[stream_of(entry["stream"])]),
@@ -369,14 +375,7 @@ def _sync_connector(
         for entry in catalog["streams"]
     }
     going_on = {plan.name for plan in plans.values() if not plan.renew} | {GLOBAL, LEGACY}
-    with opener() as landing:
-        sync_id = landing.begin_sync(datetime.now(UTC))
-        is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
-        found = {} if full_refresh else landing.states(complete_only=is_careful)
-        states = {key: found[key] for key in found if key in going_on}
-        # our own connectors are tried for this; others may say in a state that they are done too early
-        is_trusted = connector.is_ours or is_careful or window is not None
-        broken_off = set() if is_trusted else landing.broken_off()
+    states = {key: state for key, state in found.items() if key in going_on}
     heard = _Heard(tables)
     with spool.folder("records", settings) as folder:
         destination = Destination(

@@ -439,3 +439,17 @@ def test_a_window_keeps_the_rows_of_files_that_were_put_away(usage):
     result = usage.sync(window=(date(2025, 6, 1), date(2025, 6, 2)))
     assert result.warnings == ("2025-06-01.jsonl is no longer there; its rows stay",)
     assert usage.ids() == ["r0", "r1", "r10", "r11"]
+
+
+def test_a_large_file_that_changed_takes_the_place_of_what_it_was(usage, monkeypatch):
+    from ingestion.files import reading
+
+    monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
+    monkeypatch.setattr(reading, "_READ_BYTES", 3_000)
+    usage.put("2025-06-01.jsonl", calls(300).encode())
+    usage.sync()
+    usage.put("2025-06-01.jsonl", calls(300, 2).encode(), OLD + 1)
+    assert usage.sync().rows == 300
+    assert usage.ids() == sorted(f"r{n}" for n in range(2, 302))
+    gone = "select raw::json->>'request_id' from landing.tombstones order by all"
+    assert usage.query(gone) == [("r0",), ("r1",)]
