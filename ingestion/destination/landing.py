@@ -74,7 +74,7 @@ class BadRow:
 
 
 def ensure(source: str, settings: Settings) -> Path:
-    """Make the landing file of a source with all its (empty) tables, so that it can always be attached.
+    """Make the landing file of a source, and the tables that it has not yet, so that it can always be attached.
 
     Args:
         source: Name in `SOURCES`, or of a connector landed with `--exec`.
@@ -83,11 +83,8 @@ def ensure(source: str, settings: Settings) -> Path:
     Returns:
         The landing file.
     """
-    path = settings.landing(identifier(source))
-    if not path.exists():
-        with opened(source, settings):
-            pass
-    return path
+    with opened(source, settings):
+        return settings.landing(source)
 
 
 def last_sync_at(source: str, settings: Settings) -> datetime | None:

@@ -308,3 +308,14 @@ def test_secrets_are_masked_and_leave_no_file(desk, caplog):
         if path.is_file() and b"canary" in path.read_bytes()
     ]
     assert left == []
+
+
+def test_a_landing_file_of_an_older_version_gets_the_tables_that_it_lacks(desk):
+    from ingestion.destination.landing import ensure
+    from warehouse import duck
+
+    path = ensure("usage", desk.settings)
+    with duck.connect(path) as con:
+        con.execute("drop table landing.tombstones")
+    ensure("usage", desk.settings)
+    assert desk.query("select count(*) from landing.tombstones", "usage") == [(0,)]
