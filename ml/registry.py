@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.duck import connect
 from warehouse.errors import WarehouseError
+from warehouse.failpoints import hit
 from warehouse.locks import hold
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def register(settings: Settings, model: Model, *, now: datetime) -> Model:
         return known
     path = settings.models_dir / f"{model.version}.skops"
     stored = replace(model, file=path.name, sha256=_store(model.pipeline, path))
+    hit("train.model_stored", settings)
     with hold(settings.ops_db, what="model registry", timeout=settings.lock_timeout):
         con = open_ops(connect(settings.ops_db))
         try:

@@ -22,6 +22,7 @@ import pandas as pd
 from ml import registry
 from warehouse import clock
 from warehouse.duck import connect
+from warehouse.failpoints import hit
 from warehouse.locks import hold
 
 if TYPE_CHECKING:
@@ -284,6 +285,7 @@ def _write(settings: Settings, tables: dict[str, pd.DataFrame], day: date) -> No
             for name, frame in tables.items():
                 _keep(ops, _TABLES[name], frame, day)
             ops.commit()
+            hit("score.history_kept", settings)
             whole = {name: _with_latest(ops, _TABLES[name]) for name in tables}
         finally:
             ops.close()
@@ -296,6 +298,7 @@ def _write(settings: Settings, tables: dict[str, pd.DataFrame], day: date) -> No
                 con.register("kept", kept)
                 con.execute(f"create or replace table ml.{name} as select * from kept")
                 con.unregister("kept")
+            hit("score.before_commit", settings)
             con.commit()
         finally:
             con.close()

@@ -20,6 +20,7 @@ from quality.expectations import CheckResult
 from quality.suites.gold import Table
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import CallError, GateRefused, WarehouseError
+from warehouse.failpoints import hit
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
@@ -201,6 +202,7 @@ def _keep(
     results: Sequence[CheckResult],
     scope: str | None,
 ) -> None:
+    hit("gate.checked", settings)
     ledger.record_check(
         settings,
         run_id=run_id,

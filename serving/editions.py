@@ -150,6 +150,7 @@ def write_restricted(settings: Settings, target: Path) -> None:
         _copy_comments(con)
         con.execute("detach source")
         _write_ops(con, settings, set(tables))
+        _finish(con)
     finally:
         con.close()
 
@@ -196,8 +197,14 @@ def write_analyst(settings: Settings, restricted: Path, target: Path) -> None:
                 f'create table ops."{table}" as select *{exclude} from source.ops."{table}"'
             )
         con.execute("detach source")
+        _finish(con)
     finally:
         con.close()
+
+
+def _finish(con: duckdb.DuckDBPyConnection) -> None:
+    """Bring everything into the file itself: closing would do it too, and say nothing where the disk is full."""
+    con.execute("checkpoint")
 
 
 def pseudonym(settings: Settings, value: str) -> str:

@@ -79,9 +79,9 @@ def publish(settings: Settings) -> PublishedVersion:
             restricted, analyst = candidate / "restricted.duckdb", candidate / "analyst.duckdb"
             try:
                 editions.write_restricted(settings, restricted)
-            except BaseException:
+            except BaseException as error:
                 shutil.rmtree(candidate, ignore_errors=True)
-                raise
+                raise _in_words(error) from error
         try:
             hit("publish.restricted_written", settings)
             editions.write_analyst(settings, restricted, analyst)
@@ -91,9 +91,9 @@ def publish(settings: Settings) -> PublishedVersion:
             _write_manifest(candidate, name, identity, counts, now, rows)
             _seal(candidate)
             hit("publish.sealed", settings)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(candidate, ignore_errors=True)
-            raise
+            raise _in_words(error) from error
         path = settings.published_dir / name
         candidate.rename(path)
         _sync(settings.published_dir)
@@ -101,8 +101,17 @@ def publish(settings: Settings) -> PublishedVersion:
         _switch(settings, name)
         hit("publish.switched", settings)
         _record(settings, name, identity, now)
+        hit("publish.recorded", settings)
         _keep_newest(settings)
     return PublishedVersion(name, path, is_new=True, content_hash=identity)
+
+
+def _in_words(error: BaseException) -> BaseException:
+    """DuckDB's error (a full disk, no memory) for a person; every other one as it is."""
+    if not isinstance(error, duckdb.Error):
+        return error
+    said = str(error).splitlines()[0][:300]
+    return WarehouseError(f"the new version could not be written: {said}", duck.hint_for(said))
 
 
 def _record(settings: Settings, name: str, identity: str, now: datetime) -> None:

@@ -27,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--histories-seed", type=int, default=1, help="seed of the random Stripe histories"
     )
+    parser.addoption("--kills", type=int, default=200, help="random kills of `warehouse run`")
+    parser.addoption("--kills-seed", type=int, default=1, help="seed of the random kills")
 
 
 @pytest.hookimpl(trylast=True)

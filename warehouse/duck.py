@@ -60,11 +60,20 @@ def connect(
 
 
 def hint_for(error: str) -> str:
-    """What to do about DuckDB's refusal to open a file."""
+    """What to do about DuckDB's refusal to open or write a file."""
+    if for_room := hint_for_room(error):
+        return for_room
     if "lock" in error:
         return "another process has it open; wait for it, or close it"
     if "Permission denied" in error:
         return "only the user who made it may open it"
-    if "No space left" in error or "Out of Disk" in error:
-        return "make room on the disk (docs/runbook.md); nothing is lost"
     return "the file is damaged or not a DuckDB file; restore it (docs/runbook.md)"
+
+
+def hint_for_room(error: str) -> str:
+    """What to do where the disk is full or there is no memory; nothing if the error is another one."""
+    if any(words in error for words in ("No space left", "Out of Disk", "Could not write file")):
+        return "make room on the disk (docs/runbook.md); nothing is lost"
+    if any(words in error for words in ("Out of Memory", "could not allocate", "memory runs out")):
+        return "raise WAREHOUSE_MEMORY_LIMIT, or close what else needs memory; nothing is lost"
+    return ""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ import duckdb
 
 from warehouse import clock, duck, ledger, loads
 from warehouse.errors import CallError, WarehouseError
+from warehouse.failpoints import hit
 from warehouse.locks import hold
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
 from warehouse.sources import SOURCES
@@ -30,6 +32,8 @@ from warehouse.sources import SOURCES
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+# beside the Python that runs us
+DBT = str(Path(sys.executable).parent / "dbt")
 # failed tests of which a row is named
 NAMED_ROWS = 3
 
@@ -114,6 +118,7 @@ def _build_layer(
                 ensure(source, settings)
                 held.append(locks.enter_context(_lock(settings, settings.landing(source), layer)))
                 taken_in[source] = loads.last_load_id(source, settings)
+        hit("build.begun", settings)
         _make_schemas(settings)
         premises = settings.dbt_target_dir / f"premises-{layer.name}.json"
         built_on = _premises(settings, layer)
@@ -126,10 +131,20 @@ def _build_layer(
             *(["--full-refresh"] if full_refresh else []),
         ]  # fmt: skip
         run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
-        premises.write_text(built_on)
+        hit("build.dbt_ended", settings)
+        _note(premises, built_on)
+        hit("build.noted", settings)
     result = _read_results(settings, layer)
     ledger.record_build(settings, layer.name, clock.now(settings), taken_in=taken_in)
+    hit("build.recorded", settings)
     return result
+
+
+def _note(path: Path, text: str) -> None:
+    """Write a small file whole or not at all: half of it would say nothing to the next build."""
+    fresh = path.with_suffix(".partial")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def _premises(settings: Settings, layer: Layer) -> str:
@@ -260,7 +275,7 @@ def run_dbt(
     # dbt's options stand after its verb, so that a verb's own options can follow
     verb, *options = command
     line = [
-        str(Path(sys.executable).parent / "dbt"), "--log-format", "json", "--log-path",
+        DBT, "--log-format", "json", "--log-path",
         str(settings.logs_dir / "dbt"),
         verb, "--project-dir", str(DBT_PROJECT), "--target", target, "--target-path",
         str(target_path),
@@ -278,38 +293,54 @@ def run_dbt(
     ) as process:
         try:
             for raw in process.stdout or ():
-                _take_log_line(raw, errors, progress)
+                if _take_log_line(raw, errors, progress):
+                    hit("build.node_finished", settings, process.pid)
         except BaseException:
             process.kill()
             raise
     if process.returncode != 0:
-        error = _first_error(errors) or f"exit code {process.returncode}"
+        error = _first_error(errors) or _how_it_ended(process.returncode)
         error += "".join(f"; {row}" for row in _failed_rows(settings, target_path))
         hint = f"the whole log is {os.path.relpath(settings.logs_dir / 'dbt' / 'dbt.log')}"
         if "no exchange rate" in error:
             hint = (
                 "add the rate to fx_rates.csv in the folder INPUTS_LOCATION names, then run again"
             )
+        elif for_room := duck.hint_for_room(error):
+            hint = for_room
         raise WarehouseError(f"dbt {verb} failed: {error}", hint)
 
 
 def _take_log_line(
     raw: str, errors: dict[str, str], progress: Callable[[str], None] | None
-) -> None:
-    """Take one line of dbt's JSON log: pass on what finished, keep the first error of each kind."""
+) -> bool:
+    """Take one line of dbt's JSON log: pass on what finished, keep the first error of each kind.
+
+    Returns:
+        Whether it says that a model, a seed or a test has finished.
+    """
     try:
         info = json.loads(raw)["info"]
     except (ValueError, KeyError, TypeError):
         log.debug("dbt: %s", raw.rstrip())
         if "Error" in raw:
             errors.setdefault("unstructured", raw.strip())
-        return
+        return False
     message = " ".join(str(info.get("msg", "")).split())
     log.debug("dbt: %s", message)
     if info.get("level") == "error" and message:
         errors.setdefault(str(info.get("name")), message)
-    elif progress and info.get("name") in {"LogModelResult", "LogTestResult", "LogSeedResult"}:
+    is_result = info.get("name") in {"LogModelResult", "LogTestResult", "LogSeedResult"}
+    if is_result and progress and info.get("level") != "error":
         progress(message)
+    return is_result
+
+
+def _how_it_ended(code: int) -> str:
+    """What is known of a dbt that said nothing."""
+    if code == -signal.SIGKILL:
+        return "it was killed, as the system does where memory runs out"
+    return f"exit code {code}"
 
 
 def _first_error(errors: dict[str, str]) -> str:

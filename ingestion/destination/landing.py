@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -123,7 +123,8 @@ def opened(
         except duckdb.Error as error:  # a full disk, no memory: what a person can act on
             raise WarehouseError(
                 f"{path.name}: {str(error).splitlines()[0][:300]}",
-                "nothing of this commit was kept; make room (or repair the file), then sync again",
+                "nothing of this commit was kept; make room (on the disk, or by WAREHOUSE_MEMORY_LIMIT) "
+                "or repair the file, then sync again",
             ) from error
         finally:
             con.close()
@@ -173,7 +174,9 @@ class Landing:
             failpoints.hit("landing.before_commit", self.settings)
             self.con.execute("commit")
         except BaseException:
-            self.con.execute("rollback")
+            # out of memory or room, DuckDB has ended it by itself: what counts is why, not that
+            with suppress(duckdb.Error):
+                self.con.execute("rollback")
             raise
         failpoints.hit("landing.after_commit", self.settings)
 

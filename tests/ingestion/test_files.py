@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -181,6 +181,19 @@ def test_a_window_lands_its_days_again_and_nothing_else(usage):
         ("2025-06-02.jsonl", 2),
         ("2025-06-03.jsonl", 1),
     ]
+
+
+def test_a_clock_that_goes_back_an_hour_loses_nothing(usage):
+    usage.put("2025-06-01.jsonl", calls(3).encode())
+    through = usage.sync().complete_through
+    # the file system's clock has gone back too: the new file looks older than the one before it
+    usage.put("2025-06-02.jsonl", calls(3, 100).encode(), OLD - 3600)
+    usage.put("2025-06-01.jsonl", calls(4).encode(), OLD - 3600)
+    usage.settings = usage.settings.over(as_of=usage.settings.as_of - timedelta(hours=1))
+    result = usage.sync()
+    assert usage.ids() == ["r0", "r1", "r100", "r101", "r102", "r2", "r3"]
+    assert result.complete_through > through
+    assert usage.sync().rows == 0
 
 
 def test_complete_through_ends_at_the_first_gap(usage):

@@ -15,6 +15,7 @@ import ml
 from ml import registry
 from ml.churn import evaluation, fit_evaluate, labels, models, reasons, training
 from ml.features import FEATURES, features
+from tests.faults.dying import killed_at
 from tests.ml import company
 from warehouse.duck import connect
 from warehouse.errors import WarehouseError
@@ -133,6 +134,16 @@ def test_a_registry_that_was_lost_comes_back_the_same(own, rows):
         own.settings.warehouse_db, "select * from ml.customer_churn_scores order by customer_id"
     )
     pd.testing.assert_frame_equal(before, after)
+
+
+def test_killed_before_the_registry_knows_of_the_model_it_is_made_again(own, rows):
+    scores = "select * from ml.customer_churn_scores order by customer_id"
+    before = rows(own.settings.warehouse_db, scores)
+    own.settings.ops_db.unlink()
+    killed_at("train.model_stored", ml.train, own.settings)
+    assert ml.train(own.settings).churn.version == own.train.churn.version
+    ml.score(own.settings)
+    pd.testing.assert_frame_equal(before, rows(own.settings.warehouse_db, scores))
 
 
 def test_other_data_is_another_version(own):

@@ -12,7 +12,9 @@ import yaml
 import ml
 from ml import scoring
 from ml.segmentation import clusters, rules
+from tests.faults.dying import killed_at
 from tests.ml import company
+from warehouse import failpoints
 from warehouse.duck import connect
 from warehouse.settings import PROJECT_ROOT
 
@@ -97,6 +99,21 @@ def test_scoring_again_changes_nothing(own, rows):
     ml.score(own.settings)
     pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before[0])
     pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SEGMENTS), before[1])
+
+
+@pytest.mark.parametrize("point", failpoints.points_of("score"))
+def test_killed_at_any_step_scoring_again_gives_the_same(own, rows, point):
+    day = date(2025, 6, 1)
+    before = rows(own.settings.warehouse_db, SCORES)
+    killed_at(point, ml.score, own.settings, day)
+    # what was there is still there, and whole
+    pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before)
+    ml.score(own.settings, day)
+    after = rows(own.settings.warehouse_db, SCORES)
+    assert not after.duplicated(["customer_id", "as_of_date"]).any()
+    others = after[after["as_of_date"].dt.date != day].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, before)
+    assert set(after["as_of_date"].dt.date) == {day, date(2025, 7, 1)}
 
 
 def test_history_survives_the_warehouse_file(own, rows):

@@ -25,18 +25,21 @@ class Warehouse:
     def settings(self) -> Settings:
         return Settings.for_test(self.home)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The settings of its processes."""
+        return {
+            "WAREHOUSE_HOME": str(self.home),
+            "PSEUDONYM_KEY": "a-key-for-tests-0123456789abcdef",
+        }
+
     def __call__(self, *words: str, expect: int = 0, **variables: str) -> str:
         """Run `warehouse …` in a process of its own; its output, or a failed assertion with it."""
         ours = {str(field.validation_alias) for field in Settings.model_fields.values()}
         environment = {k: v for k, v in os.environ.items() if k not in ours}
         done = subprocess.run(
             [str(Path(sys.executable).parent / "warehouse"), *words],
-            env=environment
-            | {
-                "WAREHOUSE_HOME": str(self.home),
-                "PSEUDONYM_KEY": "a-key-for-tests-0123456789abcdef",
-            }
-            | variables,
+            env=environment | self.variables | variables,
             cwd=PROJECT_ROOT,
             capture_output=True,
             text=True,

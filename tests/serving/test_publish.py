@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import multiprocessing
-import signal
 import stat
 import threading
+from datetime import timedelta
 
 import duckdb
 import pytest
 
 from serving.publish import current_version, publish, rollback, versions
 from serving.sql import query
+from tests.faults.comparing import damage, gold_hashes
+from tests.faults.dying import SERVER, killed_at
 from tests.quality.company import NOW, build_gold, settings_of
-from warehouse import duck, ledger
+from warehouse import duck, failpoints, ledger
 from warehouse.errors import GateOutdated, GateRefused, WarehouseError
 
 RESULT = (
@@ -348,38 +349,47 @@ def test_quality_scores_are_weighed_by_severity(settings):
 # --- crashes and readers -----------------------------------------------------------------------------------------------
 
 
-def _publish_and_die(settings):
-    publish(settings)
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        "publish.restricted_written",
-        "publish.analyst_written",
-        "publish.sealed",
-        "publish.renamed",
-        "publish.switched",
-    ],
-)
+@pytest.mark.parametrize("point", failpoints.points_of("publish"))
 def test_killed_at_any_step_readers_see_a_whole_version(settings, point):
     first = published(settings)
     build_gold(settings, "update gold.dim_customers set mrr = 7 where mrr > 0")
     pass_gates(settings)
-    child = multiprocessing.get_context("fork").Process(
-        target=_publish_and_die, args=(settings.over(failpoint=point),)
-    )
-    child.start()
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    gold = gold_hashes(settings.warehouse_db)
+    killed_at(point, publish, settings)
+    is_switched = point in ("publish.switched", "publish.recorded")
     mrr = query(settings, "select max(mrr) from gold.dim_customers").rows
-    assert mrr == [(7,)] if point == "publish.switched" else mrr == [(150,)]
+    assert mrr == [(7 if is_switched else 150,)]
     # and the next publish puts it right, with nothing left over
     final = publish(settings)
     assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
     assert final.name > first.name
     assert ledger.is_published(settings, final.name)
+    edition = gold_hashes(final.path / "restricted.duckdb")
+    assert not damage({}, {}, gold=(gold, {table: edition[table] for table in gold}))
     assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
+
+
+def test_two_publishes_at_once_make_one_version(settings):
+    build_gold(settings)
+    pass_gates(settings)
+    both = [SERVER.Process(target=publish, args=(settings,)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert len(versions(settings)) == 1
+    with ledger.ops(settings) as con:
+        assert con.execute("select count(*) from publishes").fetchall() == [(1,)]
+
+
+def test_a_clock_that_goes_back_an_hour_makes_a_newer_version(settings):
+    first = published(settings)
+    earlier = settings.over(as_of=NOW - timedelta(hours=1))
+    second = published(earlier, "update gold.dim_customers set mrr = 7 where mrr > 0")
+    assert versions(settings) == [first.name, second.name]
+    assert current_version(settings).name == second.name
+    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
 
 
 def test_readers_meanwhile_see_whole_versions_only(settings):
