@@ -150,7 +150,7 @@ def _killed(warehouse: Warehouse, name: str, seconds: float, chance: random.Rand
         most = MET.get(point) or MET.get(point.split(".")[0], 1)
         how = f"{point}:{chance.randint(1, most)}"
         with _started(warehouse, name, WAREHOUSE_FAILPOINT=how) as process:
-            return Kill(name, how, process.wait() == -signal.SIGKILL)
+            return Kill(name, how, _died(warehouse, name, process))
     moment, alone = chance.uniform(0, seconds), chance.random() < 0.5
     with _started(warehouse, name) as process:
         try:
@@ -162,7 +162,14 @@ def _killed(warehouse: Warehouse, name: str, seconds: float, chance: random.Rand
                 with suppress(psutil.NoSuchProcess):
                     child.kill()
         how = f"{moment:.1f} s{', its children live on' if alone else ''}"
-        return Kill(name, how, process.wait() == -signal.SIGKILL)
+        return Kill(name, how, _died(warehouse, name, process))
+
+
+def _died(warehouse: Warehouse, name: str, process: subprocess.Popen) -> bool:
+    """Whether a process was killed; one that was not has to end well, whatever the killed ones left it."""
+    code = process.wait()
+    assert code in (0, -signal.SIGKILL), f"{name} failed: {_last_words(warehouse)}"
+    return code == -signal.SIGKILL
 
 
 def _seconds_of(warehouse: Warehouse, name: str) -> float:

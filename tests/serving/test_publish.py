@@ -12,6 +12,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from quality.gates import check
 from serving.publish import current_version, publish, rollback, versions
 from serving.sql import query
 from tests.faults.comparing import damage, gold_hashes
@@ -367,6 +368,19 @@ def test_killed_at_any_step_readers_see_a_whole_version(settings, point):
     edition = gold_hashes(final.path / "restricted.duckdb")
     assert not damage({}, {}, gold=(gold, {table: edition[table] for table in gold}))
     assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
+
+
+def check_scores(settings):
+    check("scores", settings)
+
+
+def test_a_gate_that_was_killed_clears_nothing(settings):
+    before = published(settings)
+    build_gold(settings, "update gold.dim_customers set mrr = 7 where mrr > 0")
+    killed_at("gate.checked", check_scores, settings)
+    with pytest.raises(GateOutdated):
+        publish(settings)
+    assert current_version(settings).name == before.name
 
 
 def test_two_publishes_at_once_make_one_version(settings):
