@@ -35,6 +35,14 @@ WAREHOUSE_RUN = "warehouse run"
 POINTS = {"ingest": "landing", "gate": "gate", "silver": "build", "gold": "build", "ml": "build", "train": "train", "score": "score", "publish": "publish"}  # fmt: skip
 MET = {"landing": 6, "build.node_finished": 100, "gate": 2}
 KILLS_OF_A_STAGE = 2
+LANDED = {
+    "files": "select _raw, count(*) from $table group by all",
+    "airbyte": """
+        with syncs as (select distinct load_id, sync_id from landing.loads),
+        told as (select _raw, sync_id, count(*) as times from $table join syncs on load_id = _load_id group by all)
+        select _raw, max(times) from told group by all
+    """,
+}
 
 
 @dataclass
@@ -122,13 +130,19 @@ def harm(company: Company, home: Path) -> Damage:
 
 
 def landed_rows(settings: Settings) -> dict[str, list[str]]:
-    """Every landed row, by source and stream."""
+    """Every landed row, by source and stream, as often as it is there.
+
+    An API tells what stands at the cursor again in each sync, killed or not: of a connector, a row counts as often as the sync that
+    brought it most often did.
+    """
     found = {}
     for source, spec in SOURCES.items():
         with duck.connect(settings.landing(source), read_only=True) as con:
             for stream in spec.streams:
-                rows = con.execute(f"select _raw from raw_{source}.{stream}").fetchall()
-                found[f"{source}.{stream}"] = [row[0] for row in rows]
+                rows = con.execute(
+                    LANDED[spec.style].replace("$table", f"raw_{source}.{stream}")
+                ).fetchall()
+                found[f"{source}.{stream}"] = [row for row, times in rows for _ in range(times)]
     return found
 
 
