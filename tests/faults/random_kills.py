@@ -32,7 +32,10 @@ from warehouse.stages import STAGES
 
 WAREHOUSE_RUN = "warehouse run"
 # whose points a stage meets, and how often at most; a higher n is never met
-POINTS = {"ingest": "landing", "gate": "gate", "silver": "build", "gold": "build", "ml": "build", "train": "train", "score": "score", "publish": "publish"}  # fmt: skip
+POINTS = {
+    "ingest": "landing", "gate": "gate", "silver": "build", "gold": "build", "ml": "build", "train": "train", "score": "score",
+    "publish": "publish",
+}  # fmt: skip
 MET = {"landing": 6, "build.node_finished": 100, "gate": 2}
 KILLS_OF_A_STAGE = 2
 LANDED = {
