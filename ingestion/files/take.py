@@ -1,23 +1,23 @@
 """Take files into the landing file: each once by content, changed ones again, unfinished ones later.
 
-Many small files are read and checked together, without the lock, and committed with their ledger
-rows in one transaction; a large file is streamed in a transaction of its own. A file that is
-damaged, or has too many bad rows, is left out by name, while the others land; the sync then ends as
-failed, so that the gap is known.
+Files are read and sifted in a thread of their own (`ingestion.files.sift`) while what came before
+lands. Many small files are committed together with their ledger rows, and the lock is held only for
+that; a large file is streamed in a transaction of its own. A file that is damaged, or has too many
+bad rows, is left out by name, while the others land; the sync then ends as failed, so that the gap
+is known.
 
 Reads: the source's location. Writes: `landing/<source>.duckdb`. Run: imported by the runner.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +26,18 @@ import pyarrow as pa
 from ingestion import spool
 from ingestion.destination import lines as text_lines
 from ingestion.destination.landing import BadRow, Landing, naive
-from ingestion.destination.typecheck import Rules
-from ingestion.files import locate, reading
+from ingestion.files import locate
+from ingestion.files.ahead import ahead
 from ingestion.files.locate import Found
-from ingestion.files.reading import CutOff, FileFault, Piece
+from ingestion.files.reading import CutOff, FileFault, StillWritten
+from ingestion.files.sift import Due, Part, Sifter, is_young
 from ingestion.files.stream import FileStream
-from warehouse import duck
 from warehouse.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES = 48 << 20  # of text that is checked and committed together
+BATCH_BYTES = 48 << 20  # of text that is inserted at once; a file that has more is large
 SETTLE_SECONDS = 2.0  # a file touched so recently is looked at twice
-YOUNG_SECONDS = 60.0  # an unfinished look of a file this young means that somebody still writes it
 
 Open = Callable[[], AbstractContextManager[Landing]]
 
@@ -81,9 +80,16 @@ class _Read:
 
     file: Found
     content_hash: str
-    pieces: list[Piece]
+    parts: list[Part]
     bad: list[BadRow] = field(default_factory=list)
     landed: int = 0
+
+    @classmethod
+    def of(cls, parts: list[Part]) -> _Read:
+        """A file whose parts are all here."""
+        bad = [row for part in parts for row in part.bad]
+        landed = sum(len(part.lines) for part in parts)
+        return cls(parts[0].file, parts[0].content_hash, parts, bad, landed)
 
 
 class FileTaker:
@@ -143,46 +149,43 @@ class FileTaker:
         for name in known.keys() - {file.name for file in found}:
             if self._is_in_window(locate.day_of(name)):
                 self.taken.warnings.append(f"{_shown(name)} is no longer there; its rows stay")
-        due = [file for file in found if self._is_due(file, known.get(file.name))]
-        for number, file in enumerate(self._settled(due)):
-            try:
-                self._take(file, locate.local_copy(file, folder, number), known.get(file.name))
-            except FileFault as fault:
-                self._fault(file, fault)
-            except OSError as error:
-                self._fault(file, FileFault(f"can't be read: {error.strerror or error}"))
-            finally:
-                if file.store is not None:
-                    (folder / f"object-{number}").unlink(missing_ok=True)
-            if self._held >= BATCH_BYTES:
-                self._flush()
+        due = [
+            Due(file, about.content_hash if about else None, self._is_forced(file))
+            for file in self._settled(
+                [file for file in found if self._is_due(file, known.get(file.name))]
+            )
+            for about in (known.get(file.name),)
+        ]
+        sifter = Sifter(self.stream, self.rules, self._owners, folder, self.settings)
+        with ahead(sifter.parts(due)) as coming:
+            for file, parts in groupby(coming, key=lambda part: part.file):
+                try:
+                    self._take(_faultless(parts))
+                except FileFault as fault:
+                    self._fault(file, fault)
+                if self._held >= BATCH_BYTES:
+                    self._flush()
         self._flush()
 
-    def _take(self, file: Found, path: Path, about: _Known | None) -> None:
-        """Read a file into the batch, or land it at once if it is large."""
-        before = path.stat()
-        content_hash = _hash(path)
-        owner = self._owners.get(content_hash)
-        if owner is not None and owner != file.name:
-            self._copies.append((file, content_hash, owner))
-            return
-        if owner == file.name and about and not self._is_forced(file):
-            self._copies.append((file, content_hash, None))  # touched, not changed
-            return
-        source = reading.pieces(path, file.name, self.stream.columns)
-        first, second = next(source, None), next(source, None)
-        if first is not None and second is not None:
-            self._flush()
-            self._large(file, content_hash, chain([first, second], source))
-            return
-        after = path.stat()
-        has_moved = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
-        if has_moved or (first and first.last_is_cut and self._is_young(file)):
-            self._wait(file)
-            return
-        self._owners[content_hash] = file.name
-        self._batch.append(_Read(file, content_hash, [first] if first else []))
-        self._held += first.size if first else 0
+    def _take(self, parts: Iterator[Part]) -> None:
+        """Put a file into the batch, or land it at once if it is large."""
+        some: list[Part] = []
+        size = 0
+        for part in parts:
+            if part.same_as:
+                owner = part.same_as if part.same_as != part.file.name else None
+                self._copies.append((part.file, part.content_hash, owner))
+                return
+            some.append(part)
+            size += part.size
+            if size > BATCH_BYTES:
+                self._flush()
+                self._large(chain(some, parts))
+                return
+        read = _Read.of(some)
+        self._owners[read.content_hash] = read.file.name
+        self._batch.append(read)
+        self._held += size
 
     # --- which files ------------------------------------------------------------------------------
 
@@ -224,9 +227,6 @@ class FileTaker:
             else:
                 yield file
 
-    def _is_young(self, file: Found) -> bool:
-        return file.age is not None and 0 <= file.age < YOUNG_SECONDS
-
     def _wait(self, file: Found) -> None:
         self.taken.waiting.append(file.name)
         self.taken.gap_days.add(file.day)
@@ -235,7 +235,7 @@ class FileTaker:
         )
 
     def _fault(self, file: Found, fault: FileFault) -> None:
-        if isinstance(fault, CutOff) and self._is_young(file):
+        if isinstance(fault, StillWritten) or (isinstance(fault, CutOff) and is_young(file)):
             self._wait(file)
             return
         self.taken.faults.append(f"{_shown(file.name)} {fault}")
@@ -244,68 +244,22 @@ class FileTaker:
     # --- landing ----------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Check and commit the batch of whole files."""
+        """Commit the batch of whole files."""
         batch, copies = self._batch, self._copies
         self._batch, self._copies, self._held = [], [], 0
-        with duck.connect(":memory:", threads=self.settings.threads) as con:
-            for is_csv in (False, True):
-                some = [
-                    read for read in batch if (reading.format_of(read.file.name) == "csv") is is_csv
-                ]
-                self._check(con, some, self.rules.as_text() if is_csv else self.rules)
         good = [read for read in batch if not self._refused(read)]
         if not good and not copies:
             return
         bad = [row for read in good for row in read.bad]
         with self.open() as landing, landing.transaction() as load_id:
-            rows = landing.insert(self.stream.name, _table(good), load_id, self.now)
+            parts = [part for read in good for part in read.parts]
+            rows = landing.insert(self.stream.name, _table(parts), load_id, self.now)
             self._replace(landing, load_id, good)
             landing.set_aside(load_id, bad)
             self._enter(landing, load_id, good, copies)
             if good:
                 self._record(landing, load_id, rows, len(bad))
         self._count(rows, len(bad), is_load=bool(good))
-
-    def _check(self, con: object, batch: list[_Read], rules: Rules) -> None:
-        pieces = [(read, piece) for read in batch for piece in read.pieces]
-        if not pieces:
-            return
-        checked = text_lines.check(
-            con, pa.chunked_array([piece.lines for _, piece in pieces]), rules
-        )
-        ends = np.cumsum([len(piece.lines) for _, piece in pieces])
-        marks = np.ones(int(ends[-1]), bool)
-        for index in (*checked.bad, *checked.blank):
-            marks[index] = False
-        found: dict[int, list[tuple[int, str]]] = {}
-        for index, reason in checked.bad.items():
-            at = int(np.searchsorted(ends, index, side="right"))
-            found.setdefault(at, []).append(
-                (index - int(ends[at]) + len(pieces[at][1].lines), reason)
-            )
-        start = 0
-        for at, (read, piece) in enumerate(pieces):
-            mask = marks[start : int(ends[at])]
-            start = int(ends[at])
-            self._sift(read, piece, mask, found.get(at, []))
-
-    def _sift(
-        self, read: _Read, piece: Piece, mask: np.ndarray, bad: list[tuple[int, str]]
-    ) -> None:
-        """Split a piece into what lands and what is set aside."""
-        name, stream = read.file.name, self.stream.name
-        for number, reason, raw in piece.bad:
-            read.bad.append(BadRow(stream, name, number, reason, raw))
-        last = len(piece.lines) - 1
-        for index, reason in bad:
-            is_cut = piece.last_is_cut and index == last
-            words = f"the last line is cut off: {reason}" if is_cut else reason
-            raw = piece.lines[index].as_py()
-            read.bad.append(BadRow(stream, name, int(piece.numbers[index]), words, raw))
-        if not mask.all():
-            piece.lines = piece.lines.filter(pa.array(mask))
-            piece.numbers = piece.numbers[mask]
-        read.landed += len(piece.lines)
 
     def _refused(self, read: _Read) -> bool:
         total = read.landed + len(read.bad)
@@ -322,35 +276,26 @@ class FileTaker:
             del self._owners[read.content_hash]
         return True
 
-    def _large(self, file: Found, content_hash: str, pieces: Iterator[Piece]) -> None:
+    def _large(self, parts: Iterator[Part]) -> None:
         """Stream a large file in a transaction of its own; the lock is held while it lands."""
-        read = _Read(file, content_hash, [])
-        rules = self.rules.as_text() if reading.format_of(file.name) == "csv" else self.rules
-        rows = 0
+        first = next(parts)
+        read = _Read(first.file, first.content_hash, [])
         try:
-            with (
-                duck.connect(":memory:", threads=self.settings.threads) as con,
-                self.open() as landing,
-                landing.transaction() as load_id,
-            ):
-                for piece in pieces:
-                    part = _Read(file, content_hash, [piece])
-                    self._check(con, [part], rules)
-                    rows += landing.insert(self.stream.name, _table([part]), load_id, self.now)
-                    read.landed, read.bad = rows, read.bad + part.bad
-                    self.progress(self.taken.rows + rows)
-                    if piece.last_is_cut and self._is_young(file):
-                        raise CutOff("is still being written")
+            with self.open() as landing, landing.transaction() as load_id:
+                for some in _heaps(chain([first], parts)):
+                    read.landed += landing.insert(self.stream.name, _table(some), load_id, self.now)
+                    read.bad += [row for part in some for row in part.bad]
+                    self.progress(self.taken.rows + read.landed)
                 if self._refused(read):
                     raise _Refused  # noqa: TRY301 - the transaction has to see it
                 self._replace(landing, load_id, [read])
                 landing.set_aside(load_id, read.bad)
                 self._enter(landing, load_id, [read], [])
-                self._record(landing, load_id, rows, len(read.bad))
+                self._record(landing, load_id, read.landed, len(read.bad))
         except _Refused:
             return
-        self._owners[content_hash] = file.name
-        self._count(rows, len(read.bad), is_load=True)
+        self._owners[read.content_hash] = read.file.name
+        self._count(read.landed, len(read.bad), is_load=True)
 
     def _replace(self, landing: Landing, load_id: int, reads: list[_Read]) -> None:
         """Let go of what earlier versions of these files landed."""
@@ -471,9 +416,24 @@ class _Refused(Exception):
     """A large file had too many bad rows: roll its transaction back."""
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _faultless(parts: Iterator[Part]) -> Iterator[Part]:
+    """The parts of a file, until one says that the file can't be taken."""
+    for part in parts:
+        if part.fault:
+            raise part.fault
+        yield part
+
+
+def _heaps(parts: Iterator[Part]) -> Iterator[list[Part]]:
+    """Parts that are inserted at once."""
+    some: list[Part] = []
+    for part in parts:
+        some.append(part)
+        if sum(held.size for held in some) >= BATCH_BYTES:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _has_moved(file: Found) -> bool:
@@ -484,15 +444,12 @@ def _has_moved(file: Found) -> bool:
     return file.size != about.st_size or file.modified != f"{about.st_mtime_ns}.{about.st_ino}"
 
 
-def _table(reads: list[_Read]) -> pa.Table:
-    pieces = [(read, piece) for read in reads for piece in read.pieces]
-    lines = pa.chunked_array([piece.lines for _, piece in pieces], pa.large_string())
-    numbers = np.concatenate([piece.numbers for _, piece in pieces] or [np.zeros(0, np.int64)])
-    which = np.repeat(
-        np.arange(len(pieces), dtype=np.int32), [len(piece.lines) for _, piece in pieces]
-    )
+def _table(parts: list[Part]) -> pa.Table:
+    lines = pa.chunked_array([part.lines for part in parts], pa.large_string())
+    numbers = np.concatenate([part.numbers for part in parts] or [np.zeros(0, np.int64)])
+    which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.lines) for part in parts])
     names = pa.DictionaryArray.from_arrays(
-        pa.array(which, pa.int32()), pa.array([read.file.name for read, _ in pieces], pa.string())
+        pa.array(which, pa.int32()), pa.array([part.file.name for part in parts], pa.string())
     )
     return text_lines.chunked(pa.table({"line": lines, "position": numbers, "file": names}))
 
