@@ -25,6 +25,7 @@ from typing import Any
 
 from ingestion import connector as connectors
 from ingestion import spool
+from ingestion.ahead import ahead
 from ingestion.catalogs import (
     catalog_of,
     configured_catalog,
@@ -61,6 +62,8 @@ Progress = Callable[[int], None]
 RESTART_FROM_COMPLETE = "restart_from_complete"
 
 _PROGRESS_SECONDS = 0.5
+# messages, or runs of records of up to 1 MiB, that a connector may be ahead of a commit
+_AHEAD = 32
 _REFUSED = re.compile(
     r"(?<!\d)4(00|01|02|03|04|10|22|29)(?!\d)|forbidden|unauthori[sz]ed|not found", re.IGNORECASE
 )
@@ -440,26 +443,27 @@ def _sync_connector(
 def _listen(
     process: connectors.Process, destination: Destination, heard: _Heard, progress: Progress | None
 ) -> None:
-    """Take in a connector's output until it ends."""
+    """Take in a connector's output until it ends; it goes on while what it said before is committed."""
     told = time.monotonic()
-    for message in process.output():
-        if isinstance(message, bytes):
-            destination.records(message)
-        elif message["type"] == "STATE":
-            destination.state(message)
-        elif message["type"] == "TRACE":
-            complete = heard.trace(message, process.connector)
-            if complete:
-                destination.completed(complete)
-        elif message["type"] == "CONTROL":
-            connectors.take_config(message, process.connector)
-        elif message["type"] == "LOG":
-            text = connectors.pass_on(message, process.connector)
-            if _REFUSED.search(text):
-                heard.refusals.append(text.splitlines()[0][:300])
-        if progress and time.monotonic() - told > _PROGRESS_SECONDS:
-            progress(destination.received)
-            told = time.monotonic()
+    with ahead(process.output(), _AHEAD) as messages:
+        for message in messages:
+            if isinstance(message, bytes):
+                destination.records(message)
+            elif message["type"] == "STATE":
+                destination.state(message)
+            elif message["type"] == "TRACE":
+                complete = heard.trace(message, process.connector)
+                if complete:
+                    destination.completed(complete)
+            elif message["type"] == "CONTROL":
+                connectors.take_config(message, process.connector)
+            elif message["type"] == "LOG":
+                text = connectors.pass_on(message, process.connector)
+                if _REFUSED.search(text):
+                    heard.refusals.append(text.splitlines()[0][:300])
+            if progress and time.monotonic() - told > _PROGRESS_SECONDS:
+                progress(destination.received)
+                told = time.monotonic()
 
 
 def _complete_streams(destination: Destination, heard: _Heard) -> set[str]:

@@ -22,18 +22,19 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ingestion.destination import envelopes, messages
 from ingestion.destination import lines as text_lines
-from ingestion.destination import messages
 from ingestion.destination.landing import BadRow, Landing, naive
 from ingestion.destination.messages import GLOBAL, LEGACY
-from ingestion.destination.typecheck import WRONG_MODE, Rules
+from ingestion.destination.typecheck import WRONG_MODE, Rules, judge
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
 from warehouse.settings import Settings
 
-COMMIT_BYTES = 8 << 20  # small slices wait until so much has come together …
+COMMIT_BYTES = 24 << 20  # small slices wait until so much has come together …
 COMMIT_SECONDS = 15.0  # … or so much time has gone by
 PIECE_BYTES = 32 << 20
 UNKNOWN = "?"  # the stream of a line that names none
+_NO_ROWS = pa.table({"line": pa.array([], pa.large_string())})
 
 Open = Callable[[], AbstractContextManager[Landing]]
 
@@ -314,53 +315,73 @@ class Destination:
         )
         positions = np.arange(self._position + 1, self._position + 1 + count)
         self._position += count
-        records, aside = _open_envelopes(con, lines, naive(self.now))
-        aside |= {index: ("not UTF-8", text) for index, text in broken.items()}
+        found = envelopes.opened(lines, naive(self.now))
+        aside = found.aside | {index: ("not UTF-8", text) for index, text in broken.items()}
         parts = []
-        unknown = [
-            (int(which[index]), BadRow(UNKNOWN, None, int(positions[index]), reason, raw))
-            for index, (reason, raw) in sorted(aside.items())
-        ]
-        names = records.column("stream").to_pylist() if records.num_rows else []
-        by_stream = np.array(names, object)
-        for name in dict.fromkeys(names):
+        for name, records in found.records.items():
             stream = self.tables.get(name, name)
             if only is not None and stream not in only and name in self.tables:
                 continue
-            chosen = records.filter(pa.array(by_stream == name))
-            at = chosen.column("i").to_numpy()
-            chosen = chosen.append_column("position", pa.array(positions[at]))
+            at = records.index
+            if name in self.tables:
+                checked = self._check(con, stream, name, records, lines, aside)
+                parts.append(self._part(stream, records, checked, which[at], positions[at], tally))
+                at = np.delete(at, [n for n in checked.blank if int(at[n]) in aside])
+            else:  # not asked for; the selection, not the connector, decides
+                self.unasked[name] += len(at)
             for number, records_in in zip(*np.unique(which[at], return_counts=True), strict=True):
                 tally.records[int(number), stream] += int(records_in)
-            if name not in self.tables:  # not asked for; the selection, not the connector, decides
-                self.unasked[name] += len(at)
-                continue
-            parts.append(self._check(con, stream, chosen, which[at], tally))
-        if unknown and (only is None or only >= set(self.plans)):
+        if aside and (only is None or only >= set(self.plans)):
+            unknown = [
+                (int(which[index]), BadRow(UNKNOWN, None, int(positions[index]), reason, raw))
+                for index, (reason, raw) in sorted(aside.items())
+            ]
             for part, row in unknown:
                 tally.bad[part] += 1
                 tally.first_bad.setdefault(part, row)
-            parts.append(_Part(UNKNOWN, records.slice(0, 0), np.zeros(0, np.int64), unknown))
+            parts.append(_Part(UNKNOWN, _NO_ROWS, np.zeros(0, np.int64), unknown))
         return parts
 
     def _check(
         self,
         con: duckdb.DuckDBPyConnection,
         stream: str,
-        rows: pa.Table,
+        name: str,
+        records: envelopes.Records,
+        lines: pa.LargeStringArray,
+        aside: dict[int, tuple[str, str]],
+    ) -> text_lines.Checked:
+        """Check a stream's records; what was cut wrongly is corrected, what is no record goes aside."""
+        rules = self.plans[stream].rules
+        checked = text_lines.check(con, records.lines, rules)
+        other, none = envelopes.last_word(name, records, list(checked.bad), lines)
+        for at, why in none.items():
+            aside[int(records.index[at])] = why
+            del checked.bad[at]
+            checked.blank.add(at)
+        if other:
+            texts = records.lines.to_pylist()
+            for at, text in other.items():
+                texts[at] = text
+                reason = judge(rules, text)
+                checked.bad.pop(at)
+                checked.bad |= {at: reason} if reason else {}
+            records.lines = pa.array(texts, pa.large_string())
+        return checked
+
+    def _part(
+        self,
+        stream: str,
+        records: envelopes.Records,
+        checked: text_lines.Checked,
         which: np.ndarray,
+        positions: np.ndarray,
         tally: _Tally,
     ) -> _Part:
-        checked = text_lines.check(con, rows.column("line"), self.plans[stream].rules)
+        """Split a stream's records into what lands and what is set aside."""
         bad = []
-        for index, reason in checked.bad.items():
-            row = BadRow(
-                stream,
-                None,
-                rows.column("position")[index].as_py(),
-                reason,
-                rows.column("line")[index].as_py(),
-            )
+        for index, reason in sorted(checked.bad.items()):
+            row = BadRow(stream, None, int(positions[index]), reason, records.lines[index].as_py())
             part = int(which[index])
             bad.append((part, row))
             if reason.startswith(WRONG_MODE.partition("{")[0]):
@@ -368,6 +389,9 @@ class Destination:
             else:
                 tally.bad[part] += 1
                 tally.first_bad.setdefault(part, row)
+        rows = pa.table(
+            {"line": records.lines, "emitted_at": records.emitted, "position": positions}
+        )
         mask = checked.keep(rows.num_rows)
         if mask is not None:
             rows, which = rows.filter(pa.array(mask)), which[mask]
@@ -475,62 +499,3 @@ class Destination:
         if not self.window:
             is_all = self._finished | complete >= set(self.plans)
             landing.mark_complete(complete | ({GLOBAL, LEGACY} if is_all else set()))
-
-
-def _open_envelopes(
-    con: duckdb.DuckDBPyConnection, lines: pa.LargeStringArray, now: datetime
-) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
-    """Records (i, stream, emitted_at, line) in order, and by index what is no record: (reason, text)."""
-    rows = text_lines.chunked(pa.table({"i": np.arange(len(lines)), "line": lines}))
-    aside: dict[int, tuple[str, str]] = {}
-    con.register("message_rows", rows)
-    try:
-        parsed = con.sql(messages.envelopes_sql("message_rows")).to_arrow_table()
-    except duckdb.InvalidInputException:  # a line that is not JSON stands among them
-        wrong = con.execute("select i from message_rows where not json_valid(line)").fetchall()
-        for (index,) in wrong:
-            text = lines[index].as_py()
-            if text.strip():
-                aside[index] = ("not JSON", text)
-        mask = np.ones(len(lines), bool)
-        mask[[index for (index,) in wrong]] = False
-        con.register("message_rows", text_lines.chunked(rows.filter(pa.array(mask))))
-        parsed = con.sql(messages.envelopes_sql("message_rows")).to_arrow_table()
-    finally:
-        con.unregister("message_rows")
-    unusual = np.flatnonzero(parsed.column("line").is_null().to_numpy(zero_copy_only=False))
-    if len(unusual) or parsed.column("emitted_at").null_count:
-        parsed = _by_hand(parsed, lines, set(unusual.tolist()), aside, now)
-    return parsed, aside
-
-
-def _by_hand(
-    parsed: pa.Table,
-    lines: pa.LargeStringArray,
-    unusual: set[int],
-    aside: dict[int, tuple[str, str]],
-    now: datetime,
-) -> pa.Table:
-    """Open the envelopes of an unusual form one by one."""
-    out: dict[str, list[Any]] = {"i": [], "stream": [], "emitted_at": [], "line": []}
-    for row, record in enumerate(parsed.to_pylist()):
-        if row in unusual:
-            text = lines[record["i"]].as_py()
-            try:
-                stream, data, emitted = messages.open_envelope(text)
-            except ValueError as reason:
-                aside[record["i"]] = (str(reason), text)
-                continue
-            at = naive(datetime.fromtimestamp(emitted / 1000, UTC)) if emitted else now
-            record |= {"stream": stream, "emitted_at": at, "line": data}
-        for name, values in out.items():
-            values.append(record[name] or now if name == "emitted_at" else record[name])
-    schema = pa.schema(
-        {
-            "i": pa.int64(),
-            "stream": pa.string(),
-            "emitted_at": pa.timestamp("us"),
-            "line": pa.large_string(),
-        }
-    )
-    return pa.table(out, schema=schema)

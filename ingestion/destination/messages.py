@@ -1,11 +1,9 @@
 """The Airbyte protocol as bytes: records are passed on untouched, everything else is parsed.
 
 A connector's stdout is scanned for the few lines that are no records (STATE, TRACE, LOG …); runs of
-record lines between them stay bytes, so that a record costs no Python. `envelopes_sql` lets DuckDB
-take the envelopes apart: the record's data is cut out of the line as it was sent, because DuckDB's
-JSON writer turns 1.10 into 1.1 and rounds what has more than 17 digits.
+record lines between them stay bytes, so that a record costs no Python; `envelopes` takes them apart.
 
-Reads and writes: nothing. Run: imported by `ingestion.destination.airbyte`.
+Reads and writes: nothing. Run: imported by `ingestion.destination`.
 """
 
 from __future__ import annotations
@@ -117,40 +115,6 @@ def _control(line: bytes) -> dict[str, Any] | None:
         "type": "LOG",
         "log": {"level": "INFO", "message": line.decode("utf-8", "replace")[:2000]},
     }
-
-
-def envelopes_sql(source: str) -> str:
-    """SELECT i, stream, emitted_at, line: the record's data as it was sent.
-
-    `line` is null where the envelope is of an unusual form.
-    """
-    shapes = []
-    for colon, comma in ((":", ","), (": ", ", ")):
-        before = (
-            f"""'{{"type"{colon}"RECORD"{comma}"record"{colon}"""
-            f"""{{"stream"{colon}"' || x[2] || '"{comma}"data"{colon}'"""
-        )
-        after = f"""'{comma}"emitted_at"{colon}' || x[3] || '}}}}'"""
-        shapes.append(
-            f"when starts_with(line, {before}) and ends_with(line, {after}) "
-            f"then substr(line, length({before}) + 1, length(line) - length({before}) - length({after}))"
-        )
-    return f"""
-        with parsed as materialized (
-            select
-                i,
-                line,
-                json_extract_string(line, ['$.type', '$.record.stream', '$.record.emitted_at']) as x,
-            from {source}
-        )
-        select
-            i,
-            x[2] as stream,
-            epoch_ms(try_cast(x[3] as bigint)) as emitted_at,
-            case {" ".join(shapes)} end as line,
-        from parsed
-        order by i
-    """
 
 
 def open_envelope(text: str) -> tuple[str, str, int | None]:

@@ -13,16 +13,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 from isal import isal_zlib  # reads gzip in half of zlib's time
 
 from ingestion.destination import lines as text_lines
+from ingestion.destination.typecheck import Rules
+from ingestion.files.columns import proved_sql
 from warehouse import duck
 
 PIECE_BYTES = 8 << 20  # so small that memory is used again, not asked for anew
@@ -30,9 +36,12 @@ MAX_LINE_BYTES = 1 << 20
 MAX_EXPANSION = 300  # times; usage logs have 5 to 20, gzip's bound is 1032
 FREE_EXPANSION_BYTES = 64 << 20  # so much is never a bomb
 _READ_BYTES = PIECE_BYTES
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CSV_FIELD = r'(?:[^",\x00-\x1f]*|"(?:[^"\x00-\x1f]|"")*")'
 _HEAD = 65_536  # of an overlong line this much is kept with its reason
 _GZIP = b"\x1f\x8b"  # what a gzip member starts with
 _CSV_ROWS = 50_000
+_PARQUET_ROWS = 50_000
 
 
 class FileFault(Exception):
@@ -76,13 +85,16 @@ def format_of(name: str) -> str:
     return "parquet" if base.endswith((".parquet", ".pq")) else "jsonl"
 
 
-def pieces(path: Path, name: str, columns: tuple[str, ...]) -> Iterator[Piece]:
+def pieces(
+    path: Path, name: str, columns: tuple[str, ...], rules: Rules | None = None
+) -> Iterator[Piece]:
     """All lines of a file, in pieces of about 8 MiB.
 
     Args:
         path: Where it is.
         name: Its name, which tells the format.
         columns: Columns a CSV or Parquet file must have.
+        rules: What a row must be, if the pieces shall say which rows are surely good.
 
     Raises:
         FileFault: The file can't be read; what was yielded before must not be kept.
@@ -91,7 +103,7 @@ def pieces(path: Path, name: str, columns: tuple[str, ...]) -> Iterator[Piece]:
     if path.stat().st_size == 0:
         raise FileFault("is empty (0 bytes)")
     if kind == "parquet":
-        yield from _parquet(path, columns)
+        yield from _parquet(path, columns, rules)
     elif kind == "csv":
         yield from _csv(_chunks(path), columns)
     else:
@@ -115,7 +127,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             or first[:200].count(0) > len(first[:200]) // 4
         ):
             raise FileFault("is UTF-16; it must be UTF-8")
-        if first.startswith(b"\xef\xbb\xbf"):
+        if first.startswith(_BYTE_ORDER_MARK):
             first = first[3:]
             if not first and not is_gzip:
                 raise FileFault("is empty (a byte order mark only)")
@@ -134,13 +146,8 @@ def _unpacked(file: io.BufferedReader) -> Iterator[bytes]:
                 packed = packed.lstrip(b"\0")
                 if not packed:
                     break
-                if not packed.startswith(_GZIP[: len(packed)]):
-                    raise FileFault("is damaged: what follows its gzip is none")
-                member = isal_zlib.decompressobj(31)
-            try:
-                data = member.decompress(packed, PIECE_BYTES)
-            except isal_zlib.error as error:
-                raise FileFault(f"is damaged: {error}") from None
+                member = _next_member(packed)
+            data = _decompressed(member, packed)
             made += len(data)
             if made > FREE_EXPANSION_BYTES and made > MAX_EXPANSION * taken:
                 raise FileFault(f"expands more than {MAX_EXPANSION} times (a gzip bomb?)")
@@ -148,10 +155,23 @@ def _unpacked(file: io.BufferedReader) -> Iterator[bytes]:
                 yield data
             packed = member.unused_data if member.eof else member.unconsumed_tail
     while not member.eof:
-        data = member.decompress(b"", PIECE_BYTES)
+        data = _decompressed(member, b"")
         if not data:
             raise CutOff("is cut off: the gzip ends in the middle")
         yield data
+
+
+def _next_member(packed: bytes) -> Any:
+    if not packed.startswith(_GZIP[: len(packed)]):
+        raise FileFault("is damaged: what follows its gzip is none")
+    return isal_zlib.decompressobj(31)
+
+
+def _decompressed(member: Any, packed: bytes) -> bytes:
+    try:
+        return member.decompress(packed, PIECE_BYTES)
+    except isal_zlib.error as error:
+        raise FileFault(f"is damaged: {error}") from None
 
 
 # --- JSONL ----------------------------------------------------------------------------------------
@@ -247,18 +267,83 @@ def _overlong(number: int, head: bytes, length: int) -> Piece:
 
 
 def _csv(chunks: Iterator[bytes], columns: tuple[str, ...]) -> Iterator[Piece]:
+    """Rows as JSON objects of texts: by Arrow while every line is a plain row, from there on by Python, exactly."""
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(_text_lines(chunks), strict=True)
+    blocks = _csv_blocks(chunks)
+    first = next(blocks, b"")
+    line, newline, rest = first.partition(b"\n")
+    if line.count(b'"') % 2:
+        raise FileFault("has a header of several lines")
+    header = _header(line + newline, columns)
+    number = 2
+    for data in chain([rest] if rest else [], blocks):
+        texts = _plain_rows(data, header)
+        if texts is None:
+            yield from _odd_rows(chain([data], blocks), header, number)
+            return
+        numbers = np.arange(number, number + len(texts), dtype=np.int64)
+        number += len(texts)
+        yield Piece(texts, numbers, [], texts.nbytes)
+
+
+def _csv_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for data, length in _whole_lines(chunks):
+        if length:
+            raise FileFault(f"has a line of more than {PIECE_BYTES:,} bytes")
+        yield data
+
+
+def _header(line: bytes, columns: tuple[str, ...]) -> list[str]:
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(csv.reader(_text_lines([line]), strict=True), [])]
     except csv.Error as error:
         raise FileFault(f"has no readable header: {error}") from None
     _check_header(header, columns)
+    return header
+
+
+def _plain_rows(data: bytes, header: list[str]) -> pa.LargeStringArray | None:
+    """The rows of some lines as JSON; None unless each line is a row that can be read in one way only."""
+    data = data if data.endswith(b"\n") else data + b"\n"
+    if len(header) == 1 or data.startswith(_BYTE_ORDER_MARK) or _may_hold_overlong(data):
+        return None
+    lines = text_lines.split(data)
+    row = rf"\A{_CSV_FIELD}(?:,{_CSV_FIELD}){{{len(header) - 1}}}\z"
+    if not text_lines.is_utf8(lines) or not pc.all(pc.match_substring_regex(lines, row)).as_py():
+        return None
+    names = [str(number) for number in range(len(header))]
+    table = pyarrow.csv.read_csv(
+        pa.py_buffer(data),
+        pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
+        pyarrow.csv.ParseOptions(newlines_in_values=False),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_string()), check_utf8=False
+        ),
+    )
+    needs_escape = b"\\" in data or b'""' in data
+    parts: list[pa.Scalar | pa.LargeStringArray] = []
+    for name, values in zip(header, table.itercolumns(), strict=True):
+        key = f'{json.dumps(name, ensure_ascii=False)}: "'
+        parts.append(pa.scalar(f'", {key}' if parts else f"{{{key}", pa.large_string()))
+        parts.append(_escaped(values.chunk(0)) if needs_escape else values.chunk(0))
+    parts.append(pa.scalar('"}', pa.large_string()))
+    return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
+
+
+def _escaped(values: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Texts as they stand in JSON; characters that need another escape do not occur in a plain row."""
+    slashed = pc.replace_substring(values, "\\", "\\\\")
+    return pc.replace_substring(slashed, '"', '\\"')
+
+
+def _odd_rows(blocks: Iterable[bytes], header: list[str], first_number: int) -> Iterator[Piece]:
+    """The rows one by one, and what is wrong with each."""
+    reader = csv.reader(_text_lines(blocks), strict=True)
     texts: list[str] = []
     numbers: list[int] = []
     bad: list[tuple[int, str, str]] = []
     while True:
-        number = reader.line_num + 1
+        number = first_number + reader.line_num
         try:
             row = next(reader)
         except StopIteration:
@@ -308,38 +393,40 @@ def _rows(texts: list[str], numbers: list[int], bad: list[tuple[int, str, str]])
     return Piece(lines, np.array(numbers, np.int64), bad, sum(map(len, texts)))
 
 
-def _text_lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > PIECE_BYTES:
-            raise FileFault(f"has a line of more than {PIECE_BYTES:,} bytes")
+def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    for block in blocks:
+        *whole, rest = block.split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "surrogateescape") + "\n"
-    if rest:
-        yield rest.decode("utf-8", "surrogateescape")
+        if rest:
+            yield rest.decode("utf-8", "surrogateescape")
 
 
 # --- Parquet --------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Piece]:
+def _parquet(path: Path, columns: tuple[str, ...], rules: Rules | None) -> Iterator[Piece]:
     con = duck.connect(":memory:")
     try:
         described = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
-        names = [row[0] for row in described]
-        missing = [name for name in columns if name not in names]
+        types = {row[0]: row[1] for row in described}
+        missing = [name for name in columns if name not in types]
         if missing:
             raise FileFault(f"has no column {', '.join(missing[:5])}")
-        fields = ", ".join(f"{_quoted(row[0])} := {_as_json(row[0], row[1])}" for row in described)
-        found = con.execute(
-            f"select to_json(struct_pack({fields}))::varchar as line, file_row_number + 1 as n "
-            "from read_parquet(?, file_row_number = true)",
-            [str(path)],
+        fields = ", ".join(
+            f"{_quoted(name)} := {_as_json(name, kind)}" for name, kind in types.items()
         )
-        for batch in found.to_arrow_reader(100_000):
+        proved = proved_sql(rules, types) if rules else None
+        found = con.sql(
+            f"select to_json(struct_pack({fields}))::varchar as line, file_row_number + 1 as n, "
+            f"{proved or 'null'} as proved "
+            "from read_parquet($path, file_row_number = true)",
+            params={"path": str(path)},
+        )
+        for batch in found.to_arrow_reader(_PARQUET_ROWS):
             texts = batch.column("line").cast(pa.large_string())
-            yield Piece(texts, batch.column("n").to_numpy(), [], texts.nbytes)
+            mask = batch.column("proved").to_numpy(zero_copy_only=False) if proved else None
+            yield Piece(texts, batch.column("n").to_numpy(), [], texts.nbytes, proved=mask)
     except duckdb.Error as error:
         raise FileFault(f"is not readable Parquet: {str(error).splitlines()[0][:200]}") from None
     finally:

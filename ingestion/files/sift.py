@@ -136,7 +136,7 @@ class Sifter:
             return
         yield Part(file, content_hash), None
         piece = None
-        for piece in reading.pieces(path, file.name, self.stream.columns):
+        for piece in reading.pieces(path, file.name, self.stream.columns, self.rules):
             yield Part(file, content_hash, size=piece.size), piece
         after = path.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

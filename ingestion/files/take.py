@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 
 from ingestion import spool
+from ingestion.ahead import ahead
 from ingestion.destination import lines as text_lines
 from ingestion.destination.landing import BadRow, Landing, naive
 from ingestion.files import locate
-from ingestion.files.ahead import ahead
 from ingestion.files.locate import Found
 from ingestion.files.reading import CutOff, FileFault, StillWritten
 from ingestion.files.sift import Due, Part, Sifter, is_young

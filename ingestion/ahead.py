@@ -1,6 +1,6 @@
 """An iterator that runs in a thread, a few items ahead of whoever takes them, so that two stages share the cores.
 
-Reads and writes: nothing. Run: imported by `ingestion.files.take`.
+Reads and writes: nothing. Run: imported by `ingestion`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
-_LAST_WORK_SECONDS = 5.0  # a download may take long; its thread ends with the process
+_LAST_WORK_SECONDS = 2.0  # who waits for a download or a silent connector is not waited for
 
 
 class _End:
