@@ -7,11 +7,13 @@ WORKERS := --numprocesses 2 --no-loadscope-reorder
 # Images of Python often forbid it to keep what it compiled: then each start of dbt compiles its thousands of files again.
 unexport PYTHONDONTWRITEBYTECODE
 
+PEERS := dlt target-duckdb pyairbyte
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format up soak lock bench bench-usage
+.PHONY: help install demo test lint format up soak lock bench bench-usage bench-landing bench-peers
 
 help: ## show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 # The stamp is newer than both locks once everything they name is installed.
 .venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
@@ -40,6 +42,15 @@ bench: .venv/installed ## what the revenue models cost: 100,000 subscriptions ov
 
 bench-usage: .venv/installed ## what a day of 100,000 calls costs on 2 million calls of history, and on 20 million
 	$(BIN)/python -m benchmarks.usage
+
+bench-landing: .venv/installed ## what landing costs, beside DuckDB's own reading and other tools
+	$(BIN)/python -m benchmarks.landing
+
+bench-peers: .venv/installed ## the other tools of bench-landing, each in an environment below .peers
+	@for peer in $(PEERS); do \
+		$(BIN)/uv venv --quiet --clear --python $(BIN)/python .peers/$$peer && \
+		$(BIN)/uv pip install --quiet --python .peers/$$peer/bin/python -r benchmarks/peers/$$peer.txt || exit 1; \
+	done
 
 lint: .venv/installed ## ruff, sqlfluff, dbt parse
 	$(BIN)/ruff check .

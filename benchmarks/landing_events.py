@@ -10,6 +10,7 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
+from benchmarks.landing_connector import STREAM
 from warehouse import duck
 
 COLUMNS = (
@@ -20,7 +21,6 @@ FORMATS = ("jsonl", "jsonl.gz", "parquet", "csv")
 FIRST_DAY = date(2025, 1, 1)
 PER_DAY = 100_000
 STATE_EVERY = 10_000  # records between two states
-STREAM = "api_calls"
 
 #: One day's calls, number `day`, of `rows` rows, in the shape and length of the sandbox's.
 _DAY = """

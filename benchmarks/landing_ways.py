@@ -6,12 +6,11 @@ Run: `python -m benchmarks.landing_ways WAY FORMAT FILES SCRATCH`, which `benchm
 
 from __future__ import annotations
 
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import landing_cost
-from benchmarks.landing_events import COLUMNS, STREAM
+from benchmarks import landing_connector, landing_cost
+from benchmarks.landing_events import COLUMNS
 from ingestion import runner
 from warehouse import duck
 from warehouse.settings import Settings
@@ -27,29 +26,10 @@ def ours(kind: str, files: Path, scratch: Path) -> int:
         scratch, as_of=NOW, threads=THREADS, memory_limit=MEMORY_LIMIT, usage_location=str(files)
     )
     if kind == "messages":
-        return runner.sync_exec(str(_connector(files, scratch)), None, "printed", settings).rows
+        return runner.sync_exec(
+            str(landing_connector.write(files, scratch)), None, "printed", settings
+        ).rows
     return runner.sync("usage", settings).rows
-
-
-def _connector(files: Path, scratch: Path) -> Path:
-    """A connector that prints what is in a file, so that its own cost is next to nothing."""
-    program = scratch / "connector"
-    schema = '{"type":"object","properties":{}}'
-    catalog = (
-        f'{{"type":"CATALOG","catalog":{{"streams":[{{"name":"{STREAM}","json_schema":{schema},'
-        '"supported_sync_modes":["full_refresh","incremental"],"source_defined_cursor":true,'
-        '"source_defined_primary_key":[["request_id"]]}]}}'
-    )
-    complete = (
-        '{"type":"TRACE","trace":{"type":"STREAM_STATUS","emitted_at":0,"stream_status":'
-        f'{{"stream_descriptor":{{"name":"{STREAM}"}},"status":"COMPLETE"}}}}}}'
-    )
-    program.write_text(
-        f"#!/bin/sh\nif [ $1 = discover ]; then echo '{catalog}'; exit; fi\n"
-        f"cat '{files}/messages.jsonl'\necho '{complete}'\n"
-    )
-    program.chmod(stat.S_IRWXU)
-    return program
 
 
 def duckdb_text(kind: str, files: Path, scratch: Path) -> int:

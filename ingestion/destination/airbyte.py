@@ -30,9 +30,11 @@ from ingestion.destination.typecheck import WRONG_MODE, Rules, judge
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
 from warehouse.settings import Settings
 
-COMMIT_BYTES = 24 << 20  # small slices wait until so much has come together …
+# small slices wait until so much has come together: what fills a row group of DuckDB (122,880 rows) is written
+# compressed at once, less than that is written twice and compressed again with the next commit …
+COMMIT_BYTES = 56 << 20
 COMMIT_SECONDS = 15.0  # … or so much time has gone by
-PIECE_BYTES = 32 << 20
+PIECE_BYTES = 64 << 20
 UNKNOWN = "?"  # the stream of a line that names none
 _NO_ROWS = pa.table({"line": pa.array([], pa.large_string())})
 

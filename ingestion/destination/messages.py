@@ -32,6 +32,7 @@ _MARKS = tuple(
         "DESTINATION_CATALOG",
     )
 )
+_RECORD_BEGINS = (b'{"type":"RECORD",', b'{"type": "RECORD",')
 _SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder()
 
@@ -66,6 +67,9 @@ class Splitter:
             yield from self._parts(data + b"\n")
 
     def _parts(self, data: bytes) -> Iterator[bytes | dict[str, Any]]:
+        if _has_only_records(data):
+            yield data
+            return
         done = 0
         for start in sorted(_candidates(data)):
             end = data.find(b"\n", start) + 1
@@ -79,6 +83,14 @@ class Splitter:
             done = end
         if done < len(data):
             yield data[done:]
+
+
+def _has_only_records(data: bytes) -> bool:
+    """Whether each line begins as connectors begin a RECORD: two passes instead of nine."""
+    return any(
+        data.startswith(begin) and data.count(b"\n" + begin) == data.count(b"\n") - 1
+        for begin in _RECORD_BEGINS
+    )
 
 
 def _candidates(data: bytes) -> set[int]:

@@ -1,0 +1,268 @@
+"""What is taken for granted at full speed is what the exact way says: envelopes, plain CSV, typed columns."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import threading
+from datetime import UTC, datetime
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.ahead import ahead
+from ingestion.destination import envelopes, messages, shapes, typecheck
+from ingestion.destination import lines as text_lines
+from ingestion.files import reading
+from ingestion.sources.usage import api_call
+
+NOW = datetime(2025, 7, 1, tzinfo=UTC)
+RULES = api_call(NOW)
+GOOD = (
+    '{"request_id":"r%d","customer_id":"a","status_code":200,"response_time_ms":1.50,'
+    '"bytes_processed":7,"timestamp":"2025-06-30T23:59:59.123Z"%s}'
+)
+
+
+def arrow(texts):
+    return pa.array(texts, pa.large_string())
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        ',"note":"caf\\u00e9 é \\n"',
+        ',"x":{"y":[1,2.5e3,"z"],"e":{}}',
+        ',"n":null',
+        ',"a.b (c)|":true',
+    ],
+)
+def test_lines_of_one_shape_are_proved(more):
+    assert shapes.proved(arrow([GOOD % (n, more) for n in range(300)]), RULES).all()
+
+
+def test_a_proof_holds_for_the_judge():
+    """Lines of a proved shape with one byte changed: what is still proved the judge passes."""
+    dice = random.Random(11)
+    texts = [GOOD % (n, ',"x":{"y":[1]}') for n in range(200)]
+    for _ in range(20_000):
+        text = dice.choice(texts[:200])
+        at = dice.randrange(len(text))
+        texts.append(
+            text[:at]
+            + dice.choice('0129-.:eE"\\{}[], TZ+\t\x01nua')
+            + text[at + dice.choice((0, 1)) :]
+        )
+    proved = shapes.proved(arrow(texts), RULES)
+    assert 200 < proved.sum() < len(texts) - 5000  # both kinds occur
+    for text, is_proved in zip(texts, proved, strict=True):
+        assert not (is_proved and typecheck.judge(RULES, text)), text
+
+
+def test_days_beyond_the_bounds_are_not_proved():
+    texts = [
+        (GOOD % (1, "")).replace("2025-06-30", day)
+        for day in (
+            "2025-06-30",
+            "2025-07-02",
+            "2025-07-03",
+            "2026-01-01",
+            "2000-01-01",
+            "1999-12-31",
+            "2024-02-30",
+        )
+    ]
+    assert shapes.proved(arrow(texts), RULES).tolist() == [True, True] + [False] * 5
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n",
+        b"a\n\n b\n",
+        b'"a\nb"\n',
+        b"a\x01b\nc\n",
+        b"\xff\n",
+        b"\xef\xbb\xbfa\n",
+        b"a\x00,b\nNA\n",
+        b"a\r\nb\n",
+    ],
+)
+def test_split_keeps_every_byte(data):
+    expected = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
+    assert text_lines.split(data).cast(pa.large_binary()).to_pylist() == expected
+
+
+# --- envelopes ------------------------------------------------------------------------------------
+
+FORMS = (
+    '{"type":"RECORD","record":{"stream":"%s","data":%s,"emitted_at":1735689600000}}',
+    '{"type": "RECORD", "record": {"stream": "%s", "data": %s, "emitted_at": 1735689600000}}',
+    '{"type":"RECORD","record":{"namespace":"é","stream":"%s","data":%s,"emitted_at":1735689600000}}',
+    '{"type":"RECORD","record":{"stream":"%s","data":%s,"namespace":null,"emitted_at":1735689600000,"meta":{}}}',
+    '{"record":{"emitted_at":1735689600000,"data":%s,"stream":"%s"},"type":"RECORD"}',
+    '{"type":"RECORD","record":{"stream":"%s","data":%s}}',
+)
+
+
+def test_envelopes_of_any_form_open_alike():
+    dice = random.Random(3)
+    data = ['{"a":1.10}', '{"data":{"emitted_at":1}}', '{"t":"}\\"é"}', "{}"]
+    texts = []
+    for _ in range(2000):
+        form, parts = dice.choice(FORMS), (dice.choice(["s", "t"]), dice.choice(data))
+        texts.append(form % (parts[::-1] if form.startswith('{"record"') else parts))
+    found = envelopes.opened(arrow(texts), datetime(2025, 1, 1))
+    seen = {
+        int(index): (stream, line.as_py(), at.as_py())
+        for stream, records in found.records.items()
+        for index, line, at in zip(records.index, records.lines, records.emitted, strict=True)
+    }
+    assert not found.aside
+    assert all((records.index[1:] > records.index[:-1]).all() for records in found.records.values())
+    for index, text in enumerate(texts):
+        stream, line, _ = messages.open_envelope(text)
+        assert seen[index] == (stream, line, datetime(2025, 1, 1))
+
+
+def test_the_last_word_on_what_was_cut_wrongly():
+    usual = FORMS[0] % ("s", '{"a":1}')
+    odd = usual.replace('},"emitted_at"', '},"namespace":null,"emitted_at"')
+    other = usual.replace('},"emitted_at"', '},"stream":"t","emitted_at"')
+    broken = FORMS[0] % ("s", '{"a":')
+    lines = arrow([usual, odd, other, broken])
+    records = envelopes.opened(lines, datetime(2025, 1, 1)).records["s"]
+    assert len(records.lines) == 4
+    correct, none = envelopes.last_word("s", records, [1, 2, 3], lines)
+    assert correct == {1: '{"a":1}'}
+    assert {at: reason for at, (reason, _) in none.items()} == {
+        2: "a record that names its stream twice",
+        3: "not JSON",
+    }
+
+
+# --- CSV and Parquet ------------------------------------------------------------------------------
+
+
+def test_plain_csv_reads_like_python(monkeypatch):
+    dice = random.Random(5)
+    values = [
+        "",
+        "x",
+        "1.10",
+        "é",
+        "a b",
+        "back\\slash",
+        '"q, ""q"""',
+        '""',
+        "NA",
+        "null",
+        "'",
+        "\ufeffx",
+    ]
+    fast = odd = 0
+    for _ in range(300):
+        rows = [",".join(dice.choice(values) for _ in range(3)) for _ in range(5)]
+        if dice.random() < 0.3:
+            rows[dice.randrange(5)] = dice.choice(["", "a,b", 'a"b,c,d', "a,b,c,d", "a\tb,c,d"])
+        data = ("\n".join(rows) + "\n").encode()
+        plain = reading._plain_rows(data, ["k", 'é "', "z"])
+        exact = next(reading._odd_rows([data], ["k", 'é "', "z"], 2))
+        if plain is None:
+            odd += 1
+            continue
+        fast += 1
+        assert [json.loads(text.as_py()) for text in plain] == [
+            json.loads(text.as_py()) for text in exact.lines
+        ]
+        assert plain.to_pylist() == exact.lines.to_pylist()
+    assert fast > 100
+    assert odd > 50
+
+
+def test_csv_goes_on_in_python_where_it_becomes_odd(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "PIECE_BYTES", 100)
+    monkeypatch.setattr(reading, "_READ_BYTES", 64)
+    rows = [f"{n},x" for n in range(60)] + ['60,"two', 'lines"', "61,x", "62"] + ["63,x"]
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + "\n".join(rows))
+    pieces = list(reading.pieces(path, path.name, ("a",)))
+    found = {
+        int(number): text.as_py()
+        for piece in pieces
+        for number, text in zip(piece.numbers, piece.lines, strict=True)
+    }
+    assert len(pieces) > 2
+    assert found[2] == '{"a": "0", "b": "x"}'
+    assert found[62] == '{"a": "60", "b": "two\\nlines"}'
+    assert found[66] == '{"a": "63", "b": "x"}'
+    assert [bad for piece in pieces for bad in piece.bad] == [
+        (65, "1 fields where the header has 2", "62")
+    ]
+
+
+def test_what_columns_prove_the_judge_passes(tmp_path):
+    dice = random.Random(9)
+    choices = {
+        "request_id": ["r", "", None, "é\n"],
+        "customer_id": ["a"],
+        "status_code": [200, 99, 600, None, 599],
+        "response_time_ms": [0.0, -0.0, 1.5, -1.0, float("nan"), float("inf"), None],
+        "bytes_processed": [0, -1, 2**62],
+        "timestamp": [
+            NOW,
+            datetime(1999, 1, 1, tzinfo=UTC),
+            datetime(2025, 7, 3, 1, tzinfo=UTC),
+            None,
+        ],
+        "extra": [1.0, float("nan"), None],
+    }
+    rows = [
+        {
+            name: values[0] if dice.random() < 0.8 else dice.choice(values)
+            for name, values in choices.items()
+        }
+        for _ in range(3000)
+    ]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    path = tmp_path / "a.parquet"
+    path.write_bytes(sink.getvalue())
+    proved = 0
+    for piece in reading.pieces(path, path.name, (), RULES):
+        for text, is_proved in zip(piece.lines, piece.proved, strict=True):
+            proved += is_proved
+            assert is_proved == (typecheck.judge(RULES, text.as_py()) is None), text
+    assert 300 < proved < 2700
+
+
+# --- ahead ----------------------------------------------------------------------------------------
+
+
+def test_ahead_keeps_order_raises_errors_and_stops():
+    def numbers():
+        yield from range(50)
+        raise OSError("gone")
+
+    taken = []
+    with pytest.raises(OSError, match="gone"), ahead(numbers()) as items:
+        taken.extend(items)
+    assert taken == list(range(50))
+
+    def endless():
+        while True:
+            yield 1
+
+    with ahead(endless()) as items:
+        assert list(islice(items, 3)) == [1, 1, 1]
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
