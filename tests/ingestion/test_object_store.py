@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from ingestion import runner
-from ingestion.files import take
+from ingestion.files import sift
 from tests.ingestion.test_files import Usage, calls
 from warehouse.errors import IncompleteLoad, WarehouseError
 
@@ -107,7 +107,7 @@ def test_an_object_that_is_still_being_written_waits(bucket, monkeypatch):
     assert result.warnings == (
         "2025-06-02.jsonl.gz is still being written; it is taken by a later sync",
     )
-    monkeypatch.setattr(take, "YOUNG_SECONDS", 0)  # a minute later it is no longer young
+    monkeypatch.setattr(sift, "YOUNG_SECONDS", 0)  # a minute later it is no longer young
     with pytest.raises(IncompleteLoad, match=r"2025-06-02\.jsonl\.gz is cut off"):
         bucket.sync()
     bucket.put("2025-06-02.jsonl.gz", whole)
