@@ -10,13 +10,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ingestion import runner
-from ingestion.files import locate
+from ingestion.files import locate, reading, sift, take
 from warehouse import duck
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, SourceOff, WarehouseError
 
@@ -204,27 +205,40 @@ def test_complete_through_ends_at_the_first_gap(usage):
     assert str(usage.sync().complete_through) == "2025-06-05 00:00:00+00:00"
 
 
-def test_a_large_file_lands_in_pieces_and_one_commit(usage, monkeypatch):
-    from ingestion.files import reading
-
+@pytest.fixture
+def streamed(monkeypatch):
+    """Files of more than 20,000 bytes are large; the names of those that were streamed."""
     monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
     monkeypatch.setattr(reading, "_READ_BYTES", 3_000)
+    monkeypatch.setattr(sift, "CHECK_BYTES", 10_000)
+    monkeypatch.setattr(take, "BATCH_BYTES", 20_000)
+    names = []
+    large = take.FileTaker._large
+
+    def noted(taker, parts):
+        first = next(parts)
+        names.append(first.file.name)
+        large(taker, chain([first], parts))
+
+    monkeypatch.setattr(take.FileTaker, "_large", noted)
+    return names
+
+
+def test_a_large_file_lands_in_pieces_and_one_commit(usage, streamed):
     usage.put(
         "2025-06-01.jsonl",
         (calls(500) + text(call("x", status_code=7)) + calls(500, 1000)).encode(),
     )
     result = usage.sync()
     assert (result.rows, result.quarantined, result.loads) == (1000, 1, 1)
+    assert streamed == ["2025-06-01.jsonl"]
     assert usage.bad() == [("2025-06-01.jsonl", 501, "status_code: 7 is below 100")]
     assert usage.query(
         "select min(_position), max(_position), count(distinct _position) from raw_usage.api_calls"
     ) == [(1, 1001, 1000)]
 
 
-def test_a_large_file_with_too_many_bad_rows_leaves_nothing(usage, monkeypatch):
-    from ingestion.files import reading
-
-    monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
+def test_a_large_file_with_too_many_bad_rows_leaves_nothing(usage, streamed):
     usage.put(
         "2025-06-01.jsonl",
         (calls(500) + text(*[call(n, status_code=7) for n in range(50)])).encode(),
@@ -235,8 +249,33 @@ def test_a_large_file_with_too_many_bad_rows_leaves_nothing(usage, monkeypatch):
         match=r"2025-06-01.jsonl: 50 of 550 rows are bad, more than 1%; the first: line 501",
     ):
         usage.sync()
+    assert streamed == ["2025-06-01.jsonl"]
     assert len(usage.rows()) == 3
     assert usage.bad() == []
+
+
+def test_a_large_file_that_changes_while_it_is_read_waits(usage, streamed, monkeypatch):
+    path = usage.put("2025-06-01.jsonl", calls(500).encode())
+    usage.put("2025-06-02.jsonl", calls(3, 1000).encode())
+    pieces = reading.pieces
+
+    def written_meanwhile(where, *rest):
+        for piece in pieces(where, *rest):
+            yield piece
+            if where == path:
+                with path.open("ab") as file:
+                    file.write(text(call("late")).encode())
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(reading, "pieces", written_meanwhile)
+        result = usage.sync()
+    assert streamed == ["2025-06-01.jsonl"]
+    assert result.warnings == (
+        "2025-06-01.jsonl is still being written; it is taken by a later sync",
+    )
+    assert len(usage.rows()) == 3
+    path.write_bytes(calls(500).encode())
+    assert usage.sync().rows == 500
 
 
 def test_inputs_are_small_tables(settings, tmp_path):
@@ -454,15 +493,12 @@ def test_a_window_keeps_the_rows_of_files_that_were_put_away(usage):
     assert usage.ids() == ["r0", "r1", "r10", "r11"]
 
 
-def test_a_large_file_that_changed_takes_the_place_of_what_it_was(usage, monkeypatch):
-    from ingestion.files import reading
-
-    monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
-    monkeypatch.setattr(reading, "_READ_BYTES", 3_000)
+def test_a_large_file_that_changed_takes_the_place_of_what_it_was(usage, streamed):
     usage.put("2025-06-01.jsonl", calls(300).encode())
     usage.sync()
     usage.put("2025-06-01.jsonl", calls(300, 2).encode(), OLD + 1)
     assert usage.sync().rows == 300
+    assert len(streamed) == 2
     assert usage.ids() == sorted(f"r{n}" for n in range(2, 302))
     gone = "select raw::json->>'request_id' from landing.tombstones order by all"
     assert usage.query(gone) == [("r0",), ("r1",)]
