@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.measuring import cpu_seconds
 
 #: A way to land: the format, the folder of its files, an empty scratch folder; returns the rows that stand in the table.
 Way = Callable[[str, Path, Path], int]
@@ -33,17 +34,11 @@ def main(ways: dict[str, Way]) -> None:
     for folder in ("few", "all"):
         (chosen.scratch / folder).mkdir()
     land(chosen.format, chosen.few, chosen.scratch / "few")
-    cpu, start = _cpu(), time.monotonic()
+    cpu, start = cpu_seconds(), time.monotonic()
     rows = land(chosen.format, chosen.files, chosen.scratch / "all")
-    wall, cpu = time.monotonic() - start, _cpu() - cpu
+    wall, cpu = time.monotonic() - start, cpu_seconds() - cpu
     peak = max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     print(json.dumps({"rows": rows, "wall": wall, "cpu": cpu, "peak_bytes": peak * 1024}))
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and of its children that have ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

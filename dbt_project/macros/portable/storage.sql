@@ -1,5 +1,6 @@
 {# How tables are stored. A model with wide texts (JSON kept for later models) names their columns: wide_text=['object_json'].
-   DuckDB's own choice for them costs three times the CPU of zstd, and twice the disk; other engines compress whole files. #}
+   DuckDB's own choice for them costs three times the CPU of zstd, and made a warehouse of 100,000 subscriptions half as large again; other engines
+   compress whole files. #}
 {% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) -%}
     {%- set wide = config.get('wide_text', []) -%}
     {%- if temporary or not wide -%}
