@@ -55,9 +55,26 @@ SEGMENT_COLUMNS = """
     is_paid boolean, reporting_currency varchar, mrr_reporting_minor decimal(28, 6),
     lifetime_value_reporting_minor decimal(28, 6), model_sequence bigint
 """
+
+
+@dataclass(frozen=True)
+class History:
+    """A table of `ops.duckdb` that keeps what each model said of each day.
+
+    Attributes:
+        name: Its name there.
+        columns: Its columns and types: id, model_sequence, and what the rows have.
+        key: What makes a row one of a day and model; as_of_date and model_version belong to it too.
+    """
+
+    name: str
+    columns: str
+    key: tuple[str, ...] = ("customer_id",)
+
+
 _TABLES = {
-    "customer_churn_scores": ("score_history", CHURN_COLUMNS),
-    "customer_segments": ("segment_history", SEGMENT_COLUMNS),
+    "customer_churn_scores": History("score_history", CHURN_COLUMNS),
+    "customer_segments": History("segment_history", SEGMENT_COLUMNS),
 }
 
 
@@ -304,21 +321,19 @@ def _write(settings: Settings, tables: dict[str, pd.DataFrame], day: date) -> No
             con.close()
 
 
-def _keep(
-    ops: duckdb.DuckDBPyConnection, table: tuple[str, str], frame: pd.DataFrame, day: date
-) -> None:
-    name, columns = table
-    ops.execute(f"create table if not exists ops.{name} ({columns})")
+def _keep(ops: duckdb.DuckDBPyConnection, table: History, frame: pd.DataFrame, day: date) -> None:
+    ops.execute(f"create table if not exists ops.{table.name} ({table.columns})")
     versions = sorted(set(frame["model_version"]))
-    ops.execute(f"delete from ops.{name} where as_of_date = ? and model_version in (select unnest(?))",
+    key = ", ".join(f"cast({column} as varchar)" for column in table.key)
+    ops.execute(f"delete from ops.{table.name} where as_of_date = ? and model_version in (select unnest(?))",
                 [day, versions])  # fmt: skip
     ops.register("frame", frame)
     own = list(frame.columns)
     listed = ", ".join(own)
     ops.execute(
         f"""
-        insert into ops.{name} (id, {listed}, model_sequence)
-        select md5(concat_ws('|', customer_id, cast(as_of_date as varchar), model_version)),
+        insert into ops.{table.name} (id, {listed}, model_sequence)
+        select md5(concat_ws('|', {key}, cast(as_of_date as varchar), model_version)),
             {", ".join(f"frame.{column}" for column in own)},
             coalesce((
                 select registered.sequence from ops.model_registry as registered
@@ -330,15 +345,15 @@ def _keep(
     ops.unregister("frame")
 
 
-def _with_latest(ops: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> Any:
+def _with_latest(ops: duckdb.DuckDBPyConnection, table: History) -> Any:
     """The history as an Arrow table: of each day the newest model's rows; the newest day is the latest."""
     return ops.sql(
         f"""
         select
             * exclude (model_sequence),
             as_of_date = max(as_of_date) over () as is_latest,
-        from ops.{table[0]}
+        from ops.{table.name}
         qualify model_sequence = max(model_sequence) over (partition by as_of_date)
-        order by as_of_date, customer_id
+        order by as_of_date, {", ".join(table.key)}
         """
     ).to_arrow_table()
