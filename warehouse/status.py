@@ -10,10 +10,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
+
+SHOWN_GAPS = 10  # lines for people; `--json` lists all
+
+#: Days of the ledger that are gaps, those of one stream that follow each other as one.
+_GAPS = """
+    with gaps as (
+        select source, stream, state, date_day, date_day - cast(row_number() over same as integer) as island
+        from gold.completeness_ledger where is_gap
+        window same as (partition by source, stream, state order by date_day)
+    )
+    select source, stream, state, min(date_day) as first_day, max(date_day) as last_day
+    from gaps group by source, stream, state, island order by first_day desc, source, stream
+"""
 
 # A landing file is locked for the length of a commit only; whoever asks for the status doesn't wait
 # for long.
@@ -24,8 +39,8 @@ def status(settings: Settings) -> dict[str, Any]:
     """Everything `warehouse status` shows, as plain data.
 
     Returns:
-        `now`, `mode`, `sources` (a dict each), `builds`, `gates`, `published`, and `lines`: the
-        rest in words.
+        `now`, `mode`, `sources` (a dict each), `builds`, `gates`, `published`, `gaps` (of the published
+        ledger, newest first), and `lines`: the rest in words.
     """
     sources = [_source(settings, spec) for spec in SOURCES.values()]
     builds = [
@@ -35,6 +50,7 @@ def status(settings: Settings) -> dict[str, Any]:
     ]  # fmt: skip
     gates = _gates(settings)
     published = _published(settings)
+    gaps = _gaps(published)
     now = clock.now(settings)
     return {
         "now": now,
@@ -44,7 +60,8 @@ def status(settings: Settings) -> dict[str, Any]:
         "builds": builds,
         "gates": gates,
         "published": published,
-        "lines": _lines(settings, now, builds, gates, published),
+        "gaps": gaps,
+        "lines": _lines(settings, now, builds, gates, published) + _gap_lines(gaps, published),
     }
 
 
@@ -130,6 +147,34 @@ def _published(settings: Settings) -> dict[str, Any] | None:
     if current is None:
         return None
     return {"version": current.name, "path": str(current.path), "kept": versions(settings)}
+
+
+def _gaps(published: dict[str, Any] | None) -> list[dict[str, Any]]:
+    if published is None:
+        return []
+    with duck.connect(Path(published["path"]) / "restricted.duckdb", read_only=True) as con:
+        try:
+            rows = con.execute(_GAPS).fetchall()
+        except duckdb.CatalogException:  # a version from before there was a ledger
+            return []
+    return [
+        dict(zip(("source", "stream", "state", "from", "to"), row, strict=True)) for row in rows
+    ]
+
+
+def _gap_lines(gaps: list[dict[str, Any]], published: dict[str, Any] | None) -> list[str]:
+    if not gaps:
+        return ["gaps: none"] if published else []
+    lines = [
+        f"gap: {gap['source']}.{gap['stream']} {gap['state']} {gap['from']}"
+        + (f" to {gap['to']}" if gap["to"] != gap["from"] else "")
+        for gap in gaps[:SHOWN_GAPS]
+    ]
+    if len(gaps) > SHOWN_GAPS:
+        lines.append(
+            f"and {len(gaps) - SHOWN_GAPS} gaps more: gold.completeness_ledger where is_gap"
+        )
+    return lines
 
 
 def _lines(

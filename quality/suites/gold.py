@@ -506,6 +506,18 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
+    "completeness_ledger": Promise(
+        required=False,
+        checks=(
+            no_rows(
+                "no day of the last weeks is a gap",
+                "select source, stream, date_day, state from {batch} "
+                f"where is_gap and date_day >= cast({{now}} as date) - {NEWEST_DAYS}",
+                "completeness", severity="warning", column="state",
+                advice="load the day again: `warehouse sync SOURCE --from DAY --to DAY`",
+            ),
+        ),
+    ),
     "data_quality_scores": Promise(required=False, may_be_empty=True),
     "alert_log": Promise(required=False, may_be_empty=True),
 }  # fmt: skip

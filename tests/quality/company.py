@@ -96,6 +96,12 @@ select date '2025-02-01' as month_start_on, 100.0 as opening_mrr_reporting_minor
     0.0 as reactivation_reporting_minor, 1.0 as fx_reporting_minor, 86.0 as mrr_reporting_minor;
 create table gold.complete_through as
 select 'usage' as source, 'api_calls' as stream, timestamp '2025-02-28 12:00:00' as complete_through;
+create table gold.completeness_ledger as
+select md5(concat_ws('|', source, stream, date_day)) as id, *, timestamp '2025-02-28 12:00:00' as complete_through from (values
+    ('usage', 'api_calls', date '2025-01-09', 3::bigint, 'complete', false),
+    ('usage', 'api_calls', date '2025-01-10', 0::bigint, 'missing', true), ('usage', 'api_calls', date '2025-01-11', 0::bigint, 'missing', true),
+    ('product', 'logins', date '2025-01-20', 0::bigint, 'empty', true), ('usage', 'api_calls', date '2025-02-28', 2::bigint, 'partial', false)
+) as t(source, stream, date_day, row_count, state, is_gap);
 create table gold.kpi_customers_by_industry as
 select * from (values (date '2025-02-01', 'fintech', 6, 900.00::decimal(18, 2)), (date '2025-02-01', 'robotics', 1, 50.00))
     as t(month, industry, customer_count, mrr);

@@ -278,6 +278,18 @@ def test_late_source_is_a_warning_that_blocks_nothing(settings):
     assert "(usage, api_calls, 2025-02-20 00:00:00)" in report.warnings[0].detail
 
 
+def test_a_gap_of_the_last_weeks_is_a_warning_that_names_the_day(settings):
+    build_gold(
+        settings,
+        "update gold.completeness_ledger set date_day = '2025-02-20' where state = 'empty'",
+    )
+    report = check("gold", settings, enforce=True)
+    assert [(r.table, r.dimension) for r in report.warnings] == [
+        ("gold.completeness_ledger", "completeness")
+    ]
+    assert "(product, logins, 2025-02-20" in report.warnings[0].detail
+
+
 def test_unknown_gate_and_missing_warehouse_say_what_to_do(settings):
     with pytest.raises(CallError, match="no gate 'silver'"):
         check("silver", settings)

@@ -52,6 +52,10 @@ def test_after_a_run(settings):
     ]  # fmt: skip
     assert report["published"]["version"] == version.name
     assert any(version.name in line for line in report["lines"])
+    assert report["lines"][-2:] == [
+        "gap: product.logins empty 2025-01-20",
+        "gap: usage.api_calls missing 2025-01-10 to 2025-01-11",
+    ]
 
 
 def test_failed_sync_and_damaged_file_are_told(settings):
