@@ -1,4 +1,4 @@
-"""Machine learning on gold: features as of a date, churn risk, segments, the model registry.
+"""Machine learning on gold: features as of a date, churn risk, segments, lifetime value, the model registry.
 
 Importing this package or `ml.churn` costs nothing: pandas and scikit-learn are imported by the
 functions that need them, so a DAG file may import them.
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from ml.churn.training import TrainReport
+    from ml.registry import Model
     from ml.scoring import ScoreReport
     from warehouse.settings import Settings
 
@@ -25,8 +26,15 @@ def train(settings: Settings) -> TrainReport:
     return train_now(settings)
 
 
+def train_outlook(settings: Settings) -> dict[str, Model]:
+    """Train what looks ahead: lifetime value; see `ml.outlook.train`."""
+    from ml.outlook import train as train_now
+
+    return train_now(settings)
+
+
 def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreReport:
-    """Score churn risk and segments as of now, or of an instant or day; see `ml.scoring.score`."""
+    """Score risk, segments and lifetime value as of now, or of an instant or day; see `ml.scoring.score`."""
     from ml.scoring import score as score_now
 
     return score_now(settings, as_of)

@@ -1,4 +1,4 @@
-"""Score every paying customer's churn risk, and every customer's segments, as of one day.
+"""Score every paying customer's churn risk, and every customer's segments and lifetime value, as of one day.
 
 A score is as of an instant: now by the clock, or the start of a given UTC day (`as_of_date` 2025-07-01 knows all
 of 2025-06-30 and nothing later). Scoring an instant again with the same model gives the same rows; of each day the
@@ -6,7 +6,7 @@ last scoring of each model is kept. History lives in `ops.duckdb`, so the wareho
 tables of schema ml are made from it and hold, of each day, the rows of the newest model.
 
 Reads: gold (through `ml.features`, `ml.churn.labels`), the registry's model in use.
-Writes: ops.score_history, ops.segment_history; ml.customer_churn_scores, ml.customer_segments.
+Writes: ops.score_history, ops.segment_history, ops.ltv_history, ops.cohort_ltv_history; of each ml.<table>.
 Run: `warehouse score`.
 """
 
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ml import registry
+from ml import outlook, registry
+from ml.histories import History, write
 from warehouse import clock
 from warehouse.duck import connect
-from warehouse.failpoints import hit
 from warehouse.locks import hold
 
 if TYPE_CHECKING:
@@ -55,26 +55,10 @@ SEGMENT_COLUMNS = """
     is_paid boolean, reporting_currency varchar, mrr_reporting_minor decimal(28, 6),
     lifetime_value_reporting_minor decimal(28, 6), model_sequence bigint
 """
-
-
-@dataclass(frozen=True)
-class History:
-    """A table of `ops.duckdb` that keeps what each model said of each day.
-
-    Attributes:
-        name: Its name there.
-        columns: Its columns and types: id, model_sequence, and what the rows have.
-        key: What makes a row one of a day and model; as_of_date and model_version belong to it too.
-    """
-
-    name: str
-    columns: str
-    key: tuple[str, ...] = ("customer_id",)
-
-
-_TABLES = {
+TABLES = {
     "customer_churn_scores": History("score_history", CHURN_COLUMNS),
     "customer_segments": History("segment_history", SEGMENT_COLUMNS),
+    **outlook.TABLES,
 }
 
 
@@ -118,15 +102,19 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
     moment = _moment(as_of or clock.now(settings))
     day = moment.date()
     churn_model, segment_model = _models(settings)
+    outlook_models = outlook.models(settings)
     with hold(settings.warehouse_db, what="reading features", timeout=settings.lock_timeout):
         con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
         try:
             rows = _gather(con, moment)
+            gathered = outlook.gather(con, moment)
         finally:
             con.close()
     scores = churn_scores(rows, churn_model, settings.reporting_currency)
     segments = customer_segments(rows, segment_model, settings.reporting_currency)
-    _write(settings, {"customer_churn_scores": scores, "customer_segments": segments}, day)
+    tables = {"customer_churn_scores": scores, "customer_segments": segments}
+    tables |= outlook.tables(gathered, scores, outlook_models, day=day, settings=settings)
+    write(settings, TABLES, tables, day)
     return ScoreReport(
         as_of_date=day,
         model_version=churn_model.version,
@@ -291,69 +279,3 @@ def customer_segments(
             "lifetime_value_reporting_minor": rows["lifetime_value"].round(6),
         }
     )
-
-
-def _write(settings: Settings, tables: dict[str, pd.DataFrame], day: date) -> None:
-    """History first, in one transaction of `ops.duckdb`; then schema ml, whole, in one of the warehouse."""
-    with hold(settings.ops_db, what="score history", timeout=settings.lock_timeout):
-        ops = registry.open_ops(connect(settings.ops_db))
-        try:
-            ops.begin()
-            for name, frame in tables.items():
-                _keep(ops, _TABLES[name], frame, day)
-            ops.commit()
-            hit("score.history_kept", settings)
-            whole = {name: _with_latest(ops, _TABLES[name]) for name in tables}
-        finally:
-            ops.close()
-    with hold(settings.warehouse_db, what="writing scores", timeout=settings.lock_timeout):
-        con = connect(settings.warehouse_db, threads=settings.threads)
-        try:
-            con.begin()
-            con.execute("create schema if not exists ml")
-            for name, kept in whole.items():
-                con.register("kept", kept)
-                con.execute(f"create or replace table ml.{name} as select * from kept")
-                con.unregister("kept")
-            hit("score.before_commit", settings)
-            con.commit()
-        finally:
-            con.close()
-
-
-def _keep(ops: duckdb.DuckDBPyConnection, table: History, frame: pd.DataFrame, day: date) -> None:
-    ops.execute(f"create table if not exists ops.{table.name} ({table.columns})")
-    versions = sorted(set(frame["model_version"]))
-    key = ", ".join(f"cast({column} as varchar)" for column in table.key)
-    ops.execute(f"delete from ops.{table.name} where as_of_date = ? and model_version in (select unnest(?))",
-                [day, versions])  # fmt: skip
-    ops.register("frame", frame)
-    own = list(frame.columns)
-    listed = ", ".join(own)
-    ops.execute(
-        f"""
-        insert into ops.{table.name} (id, {listed}, model_sequence)
-        select md5(concat_ws('|', {key}, cast(as_of_date as varchar), model_version)),
-            {", ".join(f"frame.{column}" for column in own)},
-            coalesce((
-                select registered.sequence from ops.model_registry as registered
-                where registered.model_version = frame.model_version
-            ), 0)
-        from frame
-        """
-    )
-    ops.unregister("frame")
-
-
-def _with_latest(ops: duckdb.DuckDBPyConnection, table: History) -> Any:
-    """The history as an Arrow table: of each day the newest model's rows; the newest day is the latest."""
-    return ops.sql(
-        f"""
-        select
-            * exclude (model_sequence),
-            as_of_date = max(as_of_date) over () as is_latest,
-        from ops.{table.name}
-        qualify model_sequence = max(model_sequence) over (partition by as_of_date)
-        order by as_of_date, {", ".join(table.key)}
-        """
-    ).to_arrow_table()

@@ -108,7 +108,7 @@ def gate(settings: Settings, names: list[str], say: Say) -> Figures:
 
 
 def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
-    """Train the churn model, if there is none or the last training is a week old."""
+    """Train all models, if there is none or the last training is a week old."""
     import ml
     from warehouse.ledger import last_training
 
@@ -119,11 +119,14 @@ def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
         return {"trained": False, "last_trained_at": trained_at.isoformat()}
     say("fitting candidates")
     report = ml.train(settings)
-    return {"trained": True, **report.figures()}
+    say("learning what lies ahead")
+    ahead = ml.train_outlook(settings)
+    versions = {f"{name}_version": model.version for name, model in ahead.items()}
+    return {"trained": True, **report.figures(), **versions}
 
 
 def score(settings: Settings, say: Say) -> Figures:
-    """Write churn scores and segments to schema ml (and train first, where nothing ever was)."""
+    """Write scores, segments and lifetime values to schema ml (and train first, where nothing ever was)."""
     import ml
     from warehouse.ledger import last_training
 
@@ -172,7 +175,7 @@ STAGES: tuple[Stage, ...] = (
     _gate_stage("gate_raw", "gate: raw in", "raw"),
     _build_stage("silver", "build bronze and silver"),
     _build_stage("gold", "build gold"),
-    Stage("train", "train the churn model", train),
+    Stage("train", "train the models", train),
     Stage("score", "score customers", score),
     _build_stage("ml", "build gold's ML tables"),
     _gate_stage("gate", "gates: gold and scores out", "gold", "scores"),

@@ -524,6 +524,9 @@ PROMISES: dict[str, Promise] = {
 
 # What Python's models write and dbt contracts after them: gate `scores` looks at these.
 AFTER_ML = ("customer_churn_scores", "customer_segments", "customer_ltv", "forecasts")
+AFTER_ML_PREFIXES = (
+    "forecast", "kpi_churn_risk", "kpi_cohort_ltv", "kpi_forecast", "kpi_segment", "ml_", "segment_",
+)  # fmt: skip
 
 
 def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str]) -> list[Suite]:
@@ -544,7 +547,7 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
 
 def is_after_ml(name: str) -> bool:
     """Whether a table is built after the ML step."""
-    return name in AFTER_ML or name.startswith(("kpi_churn_risk", "kpi_segment", "ml_"))
+    return name in AFTER_ML or name.startswith(AFTER_ML_PREFIXES)
 
 
 def suite_of(

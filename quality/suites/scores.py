@@ -28,7 +28,7 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
     promises = {
         "customer_churn_scores": _churn(tables.get("customer_churn_scores")),
         "customer_segments": _segments(tables.get("customer_segments")),
-        "customer_ltv": Promise(required=False, of_customers=True, grain=("customer_id",)),
+        "customer_ltv": _ltv(tables.get("customer_ltv")),
         "forecasts": Promise(required=False, may_be_empty=True),
     }
     others = sorted(name for name in tables if is_after_ml(name) and name not in AFTER_ML)
@@ -87,6 +87,35 @@ def _churn(table: Table | None) -> Promise:
         )  # fmt: skip
     columns = ("customer_id", *((probability,) if probability else ("churn_probability",)))
     return Promise(columns=columns, checks=tuple(checks), of_customers=True)
+
+
+def _ltv(table: Table | None) -> Promise:
+    latest, _ = _latest(table)
+    return Promise(
+        required=False,
+        of_customers=True,
+        grain=("customer_id", "as_of_date"),
+        columns=("customer_id", "ltv_reporting_minor"),
+        checks=(
+            between("survival_12m", 0, 1),
+            between("predicted_reporting_minor", 0),
+            no_rows(
+                "every customer has a lifetime value",
+                "select customer_id from gold.dim_customers "
+                f"where customer_id <> '{UNKNOWN_CUSTOMER}' "
+                f"and customer_id not in (select customer_id from {{batch}} where {latest})",
+                "completeness", column="customer_id",
+                advice="run `warehouse score` after the last build",
+            ),
+            no_rows(
+                "lifetime value = earned + predicted, and the interval is one",
+                "select customer_id, ltv_reporting_minor, earned_reporting_minor from {batch} "
+                "where ltv_reporting_minor <> earned_reporting_minor + predicted_reporting_minor "
+                "or predicted_low_reporting_minor > predicted_high_reporting_minor",
+                "accuracy", column="ltv_reporting_minor",
+            ),
+        ),
+    )  # fmt: skip
 
 
 def _segments(table: Table | None) -> Promise:
