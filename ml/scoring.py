@@ -1,9 +1,10 @@
 """Score every paying customer's churn risk, and every customer's segments and lifetime value, as of one day.
 
-A score is as of an instant: now by the clock, or the start of a given UTC day (`as_of_date` 2025-07-01 knows all
-of 2025-06-30 and nothing later). Scoring an instant again with the same model gives the same rows; of each day the
-last scoring of each model is kept. History lives in `ops.duckdb`, so the warehouse file can be thrown away; the
-tables of schema ml are made from it and hold, of each day, the rows of the newest model.
+A score is as of the start of a day that gold describes customers at (`as_of_date` 2025-07-01 knows all of 2025-06-30
+and nothing later): the day gold was built for, unless another is asked for. Scoring a day again with the same model
+gives the same rows; of each day the last scoring of each model is kept. History lives in `ops.duckdb`, so the
+warehouse file can be thrown away; the tables of schema ml are made from it and hold, of each day, the rows of the
+newest model.
 
 Reads: gold (through `ml.features`, `ml.churn.labels`), the registry's model in use.
 Writes: ops.score_history, ops.segment_history, ops.ltv_history, ops.cohort_ltv_history; of each ml.<table>.
@@ -13,15 +14,15 @@ Run: `warehouse score`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ml import outlook, registry
+from ml.features import snapshot_of
 from ml.histories import History, write
-from warehouse import clock
 from warehouse.duck import connect
 from warehouse.locks import hold
 
@@ -95,18 +96,17 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
 
     Args:
         settings: Says where the warehouse is.
-        as_of: Instant, or day (its start), to score; now by the clock if None.
+        as_of: Day to score (of an instant, its UTC day); the one gold was built for if None.
 
     Trains first when there is no model yet.
     """
-    moment = _moment(as_of or clock.now(settings))
-    day = moment.date()
     churn_model, segment_model = _models(settings)
     outlook_models = outlook.models(settings)
     with hold(settings.warehouse_db, what="reading features", timeout=settings.lock_timeout):
         con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
         try:
-            rows = _gather(con, moment)
+            moment, day = snapshot_of(con, _day(as_of))
+            rows = _gather(con, moment).assign(as_of_date=day)
             gathered = outlook.gather(con, moment)
         finally:
             con.close()
@@ -126,10 +126,8 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
     )
 
 
-def _moment(as_of: datetime | date) -> datetime:
-    if not isinstance(as_of, datetime):
-        return datetime.combine(as_of, time(), tzinfo=UTC)
-    return as_of.astimezone(UTC) if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+def _day(as_of: datetime | date | None) -> date | None:
+    return as_of.astimezone(UTC).date() if isinstance(as_of, datetime) else as_of
 
 
 def risk_band(probability: float) -> str:
@@ -180,7 +178,7 @@ def churn_scores(
     result = pd.DataFrame(
         {
             "customer_id": paying["customer_id"],
-            "as_of_date": paying["as_of"].dt.date,
+            "as_of_date": paying["as_of_date"],
             "model_version": model.version,
             "model_kind": model.kind,
             "is_fallback": model.status == "fallback",
@@ -261,7 +259,7 @@ def customer_segments(
     return pd.DataFrame(
         {
             "customer_id": rows["customer_id"],
-            "as_of_date": rows["as_of"].dt.date,
+            "as_of_date": rows["as_of_date"],
             "model_version": model.version if model else "none",
             "cluster_segment": clusters.assign(pipeline, named, clusters.inputs(rows)),
             "rule_segment": rules.rule_segment(rows),

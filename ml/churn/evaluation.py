@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ml.churn import models
+from ml.churn.promotion import Gain, log_losses, paired_gain
 
 HORIZON = timedelta(days=30)
-BOOTSTRAP_ROUNDS = 400
 MIN_TRAIN_POSITIVES = 15
 
 
@@ -49,19 +49,17 @@ class Report:
     """What an evaluation found.
 
     Attributes:
-        chosen: Name of the best candidate by log loss.
+        chosen: Name of the best candidate by log loss, of those whose reasons are exact.
         metrics: Figures per candidate, and of `base_rate` and `nobody_churns`.
-        gain: Mean fall in log loss per row against the base rate; above 0 is better.
-        gain_low: Lower end of its 90 % interval (bootstrap over customers, or rows).
-        beats_baseline: `gain_low` is above 0, and ROC AUC above 0.5.
+        gain: Of the chosen one over the base rate (bootstrap over customers, or rows).
+        beats_baseline: The gain is beyond noise, and ROC AUC above 0.5.
         splits: What was trained and tested, one entry per split.
         pipeline: The chosen candidate fitted once on all rows.
     """
 
     chosen: str
     metrics: dict[str, Metrics]
-    gain: float
-    gain_low: float
+    gain: Gain
     beats_baseline: bool
     splits: list[dict[str, Any]]
     pipeline: Any = field(repr=False, default=None)
@@ -76,8 +74,7 @@ class Report:
         """Everything but the fitted objects, ready for JSON."""
         return {
             "chosen": self.chosen,
-            "gain": self.gain,
-            "gain_low": self.gain_low,
+            "gain": asdict(self.gain),
             "beats_baseline": self.beats_baseline,
             "splits": self.splits,
             "candidates": {name: asdict(metrics) for name, metrics in self.metrics.items()},
@@ -112,15 +109,10 @@ def measure(label: np.ndarray, score: np.ndarray) -> Metrics:
         roc_auc=float(roc_auc_score(label, score)) if both_classes else None,
         pr_auc=float(average_precision_score(label, score)) if both_classes else None,
         brier=float(np.mean((score - label) ** 2)) if len(label) else 0.0,
-        log_loss=float(_log_losses(label, clipped).mean()) if len(label) else 0.0,
+        log_loss=float(log_losses(label, clipped).mean()) if len(label) else 0.0,
         expected_calibration_error=float(error / len(label)) if len(label) else 0.0,
         calibration_by_decile=deciles,
     )
-
-
-def _log_losses(label: np.ndarray, score: np.ndarray) -> np.ndarray:
-    clipped = np.clip(score, 1e-6, 1 - 1e-6)
-    return -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
 
 
 def _deciles(label: np.ndarray, score: np.ndarray) -> list[dict[str, float]]:
@@ -171,7 +163,7 @@ def evaluate(
     """
     values = label.to_numpy().astype(int)
     groups = np.arange(len(table)) if groups is None else np.asarray(groups)
-    names = (*models.CANDIDATES, models.BASELINE)
+    names = (*models.candidates(), models.BASELINE)
     pooled: dict[str, list[np.ndarray]] = {name: [] for name in names}
     tested: list[np.ndarray] = []
     told = []
@@ -192,31 +184,17 @@ def evaluate(
     scores = {name: np.concatenate(parts) for name, parts in pooled.items()}
     metrics = {name: measure(truth, score) for name, score in scores.items()}
     metrics["nobody_churns"] = measure(truth, np.zeros(len(truth)))
-    chosen = min(models.CANDIDATES, key=lambda name: metrics[name].log_loss)
-    gains = _log_losses(truth, scores[models.BASELINE]) - _log_losses(truth, scores[chosen])
-    low = _bootstrap_low(gains, groups[rows], seed=seed)
+    chosen = min(models.EXPLAINED, key=lambda name: metrics[name].log_loss)
+    gain = paired_gain(truth, scores[chosen], scores[models.BASELINE], groups[rows], seed=seed)
     predictions = pd.DataFrame({"row": rows, "label": truth, **scores})
     return Report(
         chosen=chosen,
         metrics=metrics,
-        gain=float(gains.mean()),
-        gain_low=low,
-        beats_baseline=bool(low > 0 and (metrics[chosen].roc_auc or 0) > 0.5),
+        gain=gain,
+        beats_baseline=gain.is_beyond_noise and (metrics[chosen].roc_auc or 0) > 0.5,
         splits=told,
         predictions=predictions,
     )
-
-
-def _bootstrap_low(gains: np.ndarray, groups: np.ndarray, *, seed: int) -> float:
-    """5 % quantile of the mean gain when whole customers are drawn again."""
-    codes, _ = pd.factorize(groups)
-    totals = np.bincount(codes, weights=gains)
-    counts = np.bincount(codes)
-    draws = np.random.default_rng(seed).integers(
-        0, len(totals), size=(BOOTSTRAP_ROUNDS, len(totals))
-    )
-    means = totals[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    return float(np.quantile(means, 0.05))
 
 
 def fit_evaluate(

@@ -9,15 +9,16 @@ Run: `warehouse train`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ml import registry
-from ml.churn import evaluation, labels, models, reasons
-from ml.features import FEATURES, KEYS, features
+from ml.churn import drift, evaluation, labels, models, promotion, reasons
+from ml.features import FEATURES, KEYS, features, snapshot_of, snapshots
 from ml.segmentation import clusters
 from warehouse import clock
 from warehouse.duck import connect
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from warehouse.settings import Settings
 
 SEED = 20250701
-STEP = timedelta(days=10)  # between training cut-offs; every third one is 30 days apart
-MAX_CUTOFFS = 72
+MAX_CUTOFFS = 72  # two years of snapshots, ten days apart
 MIN_HISTORY = timedelta(days=150)
 MIN_POSITIVES = 30
 TEST_CUTOFFS = 6
@@ -73,18 +73,20 @@ def train(settings: Settings) -> TrainReport:
 
     A company too young to learn from (fewer than `MIN_POSITIVES` churns, or under five months with
     closed labels) gets its base rate as a flagged fallback, not a crash. A candidate that does not
-    beat the base rate beyond noise is registered as rejected, and the model in use stays.
+    beat the base rate and the model in use beyond noise is registered as rejected, and the model in
+    use stays (`ml.churn.promotion`).
     """
     now = clock.now(settings)
     with hold(settings.warehouse_db, what="reading features", timeout=settings.lock_timeout):
         con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
         try:
             cutoffs = training_cutoffs(con, now)
-            everyone = features(con, [*cutoffs, _midnight(now)])
+            newest, _ = snapshot_of(con)
+            everyone = features(con, [*cutoffs, newest])
             known = labels.population(con, cutoffs) if cutoffs else labels.empty()
         finally:
             con.close()
-    today = everyone[everyone["as_of"] == _naive(_midnight(now))]
+    today = everyone[everyone["as_of"] == _naive(newest)]
     data = known[~known["is_end_set"]].merge(everyone, on=KEYS, how="inner")
     data = data.sort_values(KEYS, kind="stable").reset_index(drop=True)
     churn, figures, predictions, churn_is_new = _train_churn(settings, data, now)
@@ -99,20 +101,26 @@ def train(settings: Settings) -> TrainReport:
 
 
 def training_cutoffs(con: Any, now: datetime) -> list[datetime]:
-    """Cut-offs whose label is settled by now: 30 days, and the grace of plan migrations, are over."""
+    """Snapshots whose label is settled by now: 30 days, and the grace of plan migrations, are over.
+
+    From 30 days after the first MRR on, the newest `MAX_CUTOFFS` of them.
+    """
     first = con.execute("select min(occurred_at) from gold.fact_mrr_movements").fetchone()[0]
     if first is None:
         return []
-    last = _midnight(now) - evaluation.HORIZON - labels.SETTLING
-    earliest = _midnight(first.replace(tzinfo=UTC)) + evaluation.HORIZON
-    steps = [last - STEP * number for number in range(MAX_CUTOFFS)]
-    return sorted(step for step in steps if step >= earliest)
+    last = _naive(now) - evaluation.HORIZON - labels.SETTLING
+    return [
+        moment.replace(tzinfo=UTC)
+        for moment in snapshots(con)
+        if first + evaluation.HORIZON <= moment <= last
+    ][-MAX_CUTOFFS:]
 
 
 def test_cutoffs(cutoffs: list[datetime]) -> list[pd.Timestamp]:
-    """The last cut-offs, 30 days apart, so that no test label overlaps another."""
-    stride = evaluation.HORIZON // STEP
-    return [pd.Timestamp(_naive(moment)) for moment in cutoffs[::-1][::stride][:TEST_CUTOFFS][::-1]]
+    """The last cut-offs at which a month begins, so that test labels (hardly) overlap."""
+    # a day's first instant, and noon of it, which is on that day in UTC in nearly every time zone
+    firsts = [moment for moment in cutoffs if (moment + timedelta(hours=12)).day == 1]
+    return [pd.Timestamp(_naive(moment)) for moment in firsts[-TEST_CUTOFFS:]]
 
 
 def _train_churn(
@@ -126,56 +134,27 @@ def _train_churn(
         return in_use, known.metrics, None, False
     table = models.prepare_table(data[columns])
     label = data["churns"].astype(int)
-    moments = [
-        stamp.to_pydatetime().replace(tzinfo=UTC) for stamp in sorted(data["as_of"].unique())
-    ]
-    span = moments[-1] - moments[0] if moments else timedelta()
-    report = None
-    if label.sum() >= MIN_POSITIVES and span >= MIN_HISTORY:
-        splits = evaluation.rolling_splits(data["as_of"], test_cutoffs(moments))
-        try:
-            report = evaluation.evaluate(
-                table, label, splits, groups=data["customer_id"].to_numpy(), seed=SEED
-            )
-        except ValueError:
-            report = None
+    report = _evaluated(data, table, label)
     if report is None:
-        reason = (
-            f"too young to learn from: {int(label.sum())} churns over {span.days} days "
-            f"(needs {MIN_POSITIVES} over {MIN_HISTORY.days}); every score is the base rate"
-        )
-        pipeline, kind, status, details = (
-            models.fit_base_rate(table, label),
-            models.BASELINE,
-            "fallback",
-            {},
+        decision = promotion.undecided(
+            _too_young(data, label), registry.champion(settings, "churn")
         )
         figures: dict[str, Any] = {
             "best": {"base_rate": float(label.mean()) if len(label) else None}
         }
     else:
         figures = {**report.as_dict(), "best": report.as_dict()["candidates"][report.chosen]}
-        low, gain = report.gain_low, report.gain
-        told = f"log loss is {gain:.4f} per customer below the base rate's (90 % interval from {low:.4f})"
-        has_champion = registry.champion(settings, "churn") is not None
-        if report.beats_baseline:
-            kind, status, reason = report.chosen, "promoted", f"beats the baseline: {told}"
-        elif has_champion:
-            kind, status, reason = (
-                report.chosen,
-                "rejected",
-                f"does not beat the baseline beyond noise: {told}",
-            )
-        else:
-            kind, status = models.BASELINE, "fallback"
-            reason = f"{report.chosen} does not beat the baseline beyond noise ({told}); scores are the base rate"
-        if kind == models.BASELINE:
-            pipeline, details = models.fit_base_rate(table, label), {}
-        else:
-            pipeline = models.fit(kind, table, label, seed=SEED)
-            details = explanation(pipeline, table)
+        decision = _decide(settings, report, data)
+        figures["promotion"] = asdict(decision)
+    if report is None or decision.status == "fallback":
+        kind, pipeline, details = models.BASELINE, models.fit_base_rate(table, label), {}
+    else:
+        kind = report.chosen
+        pipeline = models.fit(kind, table, label, seed=SEED)
+        details = explanation(pipeline, table) | {"reference": drift.reference(table)}
     model = registry.Model(
-        name="churn", version=version, kind=kind, status=status, reason=reason, trained_as_of=_naive(now),
+        name="churn", version=version, kind=kind, status=decision.status, reason=decision.reason,
+        trained_as_of=_naive(now),
         data_from=data["as_of"].min().to_pydatetime() if len(data) else None,
         data_to=data["as_of"].max().to_pydatetime() if len(data) else None,
         training_rows=len(data), features=columns, metrics=figures, details=details, seed=SEED,
@@ -188,6 +167,64 @@ def _train_churn(
         write_card(settings, stored)
     in_use = registry.champion(settings, "churn") or stored
     return in_use, figures, _named(report, data), True
+
+
+def _evaluated(
+    data: pd.DataFrame, table: pd.DataFrame, label: pd.Series
+) -> evaluation.Report | None:
+    """The candidates out of time; None for a company too young for it."""
+    moments = [
+        stamp.to_pydatetime().replace(tzinfo=UTC) for stamp in sorted(data["as_of"].unique())
+    ]
+    span = moments[-1] - moments[0] if moments else timedelta()
+    if label.sum() < MIN_POSITIVES or span < MIN_HISTORY:
+        return None
+    splits = evaluation.rolling_splits(data["as_of"], test_cutoffs(moments))
+    try:
+        return evaluation.evaluate(
+            table, label, splits, groups=data["customer_id"].to_numpy(), seed=SEED
+        )
+    except ValueError:
+        return None
+
+
+def _too_young(data: pd.DataFrame, label: pd.Series) -> str:
+    span = data["as_of"].max() - data["as_of"].min() if len(data) else timedelta()
+    return (
+        f"too young to learn from: {int(label.sum())} churns over {span.days} days "
+        f"(needs {MIN_POSITIVES} over {MIN_HISTORY.days}); every score is the base rate"
+    )
+
+
+def _decide(
+    settings: Settings, report: evaluation.Report, data: pd.DataFrame
+) -> promotion.Decision:
+    """Put the chosen candidate beside the model in use, on dates that model's training knew nothing of."""
+    champion = registry.champion(settings, "churn")
+    if champion is None or champion.kind == models.BASELINE:
+        return promotion.decide(report.chosen, report.gain)
+    if missing := sorted(set(champion.features) - set(data.columns)):
+        return promotion.decide(
+            report.chosen, report.gain, champion=champion.version,
+            cannot_score=f"needs features that are no longer made ({', '.join(missing)})",
+        )  # fmt: skip
+    told = report.predictions
+    moments = data.loc[told["row"], "as_of"].to_numpy()
+    fresh = told[moments >= np.datetime64(champion.data_to + evaluation.HORIZON)]
+    gain = None
+    if len(fresh):
+        rows = data.loc[fresh["row"]]
+        pipeline = registry.load(settings, champion).pipeline
+        gain = promotion.paired_gain(
+            fresh["label"].to_numpy(),
+            fresh[report.chosen].to_numpy(),
+            models.probability(pipeline, models.prepare_table(rows[champion.features])),
+            rows["customer_id"].to_numpy(),
+            seed=SEED,
+        )
+    return promotion.decide(
+        report.chosen, report.gain, champion=champion.version, over_champion=gain
+    )
 
 
 def _named(report: evaluation.Report | None, data: pd.DataFrame) -> pd.DataFrame | None:

@@ -10,13 +10,16 @@ Odd ones: `never_calls` pays and never calls; `two_currencies` pays in USD and E
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 
+from tests.ml.rendered import rendered
 from warehouse.duck import connect
 from warehouse.settings import Settings
 
@@ -33,17 +36,65 @@ class Company:
 
 
 def build(home: Path, *, customers: int = 260, days: int = 420, seed: int = 3) -> Company:
-    """Write `warehouse.duckdb` with the gold tables that `ml` reads."""
+    """Write `warehouse.duckdb` with the gold tables that `ml` reads, and what those are made of."""
     settings = Settings.for_test(home, as_of=END)
     tables, truth = simulate(customers, days, seed)
     con = connect(settings.warehouse_db)
-    con.execute("create schema gold")
-    for name, frame in tables.items():
-        con.register("frame", frame)
-        con.execute(f"create table gold.{name} as select * {CASTS.get(name, '')} from frame")
-        con.unregister("frame")
+    fill(con, tables)
     con.close()
     return Company(settings, truth)
+
+
+def fill(
+    con: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame], *, rows: bool = True
+) -> None:
+    """Make the tables (empty ones, on demand) and what dbt makes of them."""
+    for schema in ("silver", "gold"):
+        con.execute(f"create schema if not exists {schema}")
+    for name, frame in tables.items():
+        con.register("frame", frame)
+        con.execute(
+            f"create table {schema_of(name)}.{name} as select * {CASTS.get(name, '')} from frame"
+            f"{'' if rows else ' limit 0'}"
+        )
+        con.unregister("frame")
+    con.execute(USAGE_DAYS)
+    describe(con)
+
+
+def schema_of(table: str) -> str:
+    """Gold reads silver and nothing below."""
+    return "silver" if table.startswith("int_") else "gold"
+
+
+def describe(con: duckdb.DuckDBPyConnection, dates: Sequence[datetime] | None = None) -> None:
+    """Build gold.customer_features with dbt's own SQL, for its dates or for others."""
+    if dates is None:
+        con.execute(f"create or replace table gold.feature_dates as {rendered('feature_dates')}")
+    else:
+        con.register(
+            "wanted",
+            pd.DataFrame({"as_of": pd.to_datetime([d.replace(tzinfo=None) for d in dates])}),
+        )
+        con.execute(
+            "create or replace table gold.feature_dates as "
+            "select as_of::date as as_of_date, as_of::timestamp as as_of from wanted"
+        )
+    con.execute(
+        f"create or replace table gold.customer_features as {rendered('customer_features')}"
+    )
+
+
+USAGE_DAYS = """
+create view silver.int_customer_usage_daily as
+select
+    customer_id as source_customer_id, cast("timestamp" as date) as date_partition, count(*) as calls,
+    count(*) filter (where response_code between 400 and 499) as client_error_calls,
+    count(*) filter (where response_code >= 500) as server_error_calls,
+    sum(response_time_ms) as response_time_ms_sum
+from gold.fact_api_usage
+group by all
+"""
 
 
 CASTS = {
@@ -52,6 +103,11 @@ CASTS = {
     "fact_customer_months": "replace (month::date as month, closing_mrr_minor::decimal(28, 6) as closing_mrr_minor, "
     "closing_mrr_reporting_minor::decimal(28, 6) as closing_mrr_reporting_minor)",
     "dim_date": "replace (date_day::date as date_day)",
+    "fact_support_tickets": "replace (date_partition::date as date_partition)",
+    "fact_feature_usage": "replace (date_partition::date as date_partition)",
+    "fact_customer_health": "replace (date_partition::date as date_partition)",
+    "int_satisfaction_ratings": "replace (ticket_id::varchar as ticket_id, score::varchar as score, "
+    "updated_at::timestamp as updated_at)",
 }
 
 
@@ -70,6 +126,7 @@ def simulate(  # noqa: C901
         signup = start + timedelta(days=int(random.integers(0, int(days * 0.7))), hours=9)
         tier, price = [("Developer", 2900), ("Team", 9900), ("Enterprise", 49900)][number % 3]
         rows["dim_customers"].append((customer, tier, signup))
+        rows["int_users"].append((f"u_{customer}", customer, signup))
         rows["dim_customers_history"].append((customer, tier, signup, None))
         health = random.normal(0, 0.8)
         paying, ends_on, was_lost = False, None, False
@@ -123,7 +180,9 @@ def simulate(  # noqa: C901
                 for feature in random.choice(
                     12, size=int(np.clip(2 + 2 * health, 1, 10)), replace=False
                 ):
-                    rows["fact_feature_usage"].append((customer, FEATURES[feature], made, day))
+                    rows["fact_feature_usage"].append(
+                        (customer, FEATURES[feature], made, day, day.date())
+                    )
             if random.random() < 0.012 * np.exp(-0.6 * health):
                 rows["fact_support_tickets"].append(
                     (
@@ -131,6 +190,8 @@ def simulate(  # noqa: C901
                         customer,
                         day,
                         day + timedelta(days=3),
+                        day + timedelta(days=3),
+                        day.date(),
                     )
                 )
             if offset % 30 == 5 and paying:
@@ -139,9 +200,22 @@ def simulate(  # noqa: C901
                      day + timedelta(days=30), day, price)
                 )  # fmt: skip
             logged_in = day - timedelta(days=int(random.integers(0, 2 + int(6 * np.exp(-health)))))
+            rows["int_logins"].append((customer, 600, max(logged_in, signup)))
             rows["fact_customer_health"].append(
-                (customer, max(logged_in, signup), int(health < -1), day + timedelta(hours=15))
+                (
+                    customer,
+                    max(logged_in, signup),
+                    int(health < -1),
+                    "current",
+                    day + timedelta(hours=15),
+                    day.date(),
+                )
             )
+            if offset % 91 == 40:
+                score = int(np.clip(7.5 + 2 * health, 0, 10))
+                rows["int_survey_answers"].append(
+                    (f"n{offset}{customer}", customer, "nps", score, day)
+                )
         hazards = np.array(hazards)
         truth += [
             (customer, signup + timedelta(days=offset), 1 - (1 - hazards[offset]) ** 30)
@@ -160,8 +234,8 @@ def simulate(  # noqa: C901
             "response_time_ms": usage[:, 4],
         }
     )
-    for day in pd.date_range(start, END.replace(tzinfo=None), inclusive="left"):
-        rows["dim_date"].append((day.date(), True))
+    for day in pd.date_range(start, END.replace(tzinfo=None)):
+        rows["dim_date"].append((day.date(), day.day, day < END.replace(tzinfo=None)))
     # What gold valued a euro at, by month end: 1.2 by the end of June.
     rows["fact_customer_months"] += [
         ("EUR", date(2025, 5, 1), True, 5000, 5900), ("EUR", date(2025, 6, 1), True, 5000, 6000),
@@ -182,13 +256,18 @@ COLUMNS = {
     "fact_mrr_movements": ["id", "customer_id", "currency", "movement_type", "amount_minor", "amount_reporting_minor",
                            "occurred_at", "date_partition"],
     "fact_customer_months": ["currency", "month", "is_complete", "closing_mrr_minor", "closing_mrr_reporting_minor"],
-    "dim_date": ["date_day", "is_complete"],
+    "dim_date": ["date_day", "day_of_month", "is_complete"],
     "fact_subscription_events": ["id", "customer_id", "subscription_id", "event_type", "occurred_at", "status"],
-    "fact_feature_usage": ["customer_id", "feature_name", "usage_count", "first_used_at"],
-    "fact_support_tickets": ["ticket_id", "customer_id", "created_at", "solved_at"],
+    "fact_feature_usage": ["customer_id", "feature_name", "usage_count", "first_used_at", "date_partition"],
+    "fact_support_tickets": ["ticket_id", "customer_id", "created_at", "first_solved_at", "solved_at", "date_partition"],
     "fact_revenue": ["customer_id", "subscription_id", "entry_type", "revenue_type", "is_proration", "quantity",
                      "billing_period_start", "billing_period_end", "processed_at", "amount_reporting_minor"],
-    "fact_customer_health": ["customer_id", "last_login_date", "support_tickets_open", "calculated_at"],
+    "fact_customer_health": ["customer_id", "last_login_date", "support_tickets_open", "payment_status", "calculated_at",
+                             "date_partition"],
+    "int_logins": ["customer_id", "session_seconds", "logged_in_at"],
+    "int_users": ["user_id", "customer_id", "created_at"],
+    "int_survey_answers": ["answer_id", "customer_id", "survey_kind", "score", "answered_at"],
+    "int_satisfaction_ratings": ["ticket_id", "score", "updated_at"],
 }  # fmt: skip
 
 
@@ -212,5 +291,5 @@ def today() -> date:
     return END.date()
 
 
-INSTANTS = {"billing_period_start", "billing_period_end", "signup_date", "valid_from", "valid_to", "occurred_at", "created_at",
+INSTANTS = {"logged_in_at", "answered_at", "updated_at", "billing_period_start", "billing_period_end", "signup_date", "valid_from", "valid_to", "occurred_at", "created_at",
             "solved_at", "processed_at", "last_login_date", "calculated_at", "first_used_at"}  # fmt: skip

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
 
 from ml.churn import labels
-from ml.features import FEATURES, features
+from ml.features import FEATURES, features, snapshot_of, snapshots
 from tests.ml import company
+from tests.ml.rendered import rendered
 from warehouse.duck import connect
+from warehouse.errors import WarehouseError
 
 T = datetime(2025, 3, 1, tzinfo=UTC)
 
@@ -21,15 +24,16 @@ T = datetime(2025, 3, 1, tzinfo=UTC)
 def small():
     """An empty gold, to be filled by hand."""
     con = connect(":memory:")
-    con.execute("create schema gold")
     tables, _ = company.simulate(12, 200, 1)
-    for name, frame in tables.items():
-        con.register("frame", frame)
-        con.execute(
-            f"create table gold.{name} as select * {company.CASTS.get(name, '')} from frame limit 0"
-        )
+    company.fill(con, tables, rows=False)
     yield con
     con.close()
+
+
+def _described(con, *moments):
+    """Features as of dates that gold has no snapshot of by itself."""
+    company.describe(con, moments)
+    return features(con, list(moments))
 
 
 def _customer(con, customer="a", signup="2025-01-01"):
@@ -87,13 +91,25 @@ def test_worked_by_hand(small):
     _movement(small, "2025-01-05", "new", 1000)
     _movement(small, "2025-02-20", "expansion", 500)
     small.execute("""insert into gold.fact_support_tickets by name
-        select * from (values ('t1', 'a', '2025-01-10'::timestamp, '2025-01-12'::timestamp),
-            ('t2', 'a', '2025-02-15', null), ('t3', 'a', '2025-02-16', '2025-03-05'), ('t4', 'a', '2025-03-02', null))
-        as t(ticket_id, customer_id, created_at, solved_at)""")
+        select *, created_at::date as date_partition
+        from (values ('t1', 'a', '2025-01-10'::timestamp, '2025-01-12'::timestamp),
+            ('t2', 'a', '2025-02-15', null), ('t3', 'a', '2025-02-26', '2025-03-05'), ('t4', 'a', '2025-03-02', null))
+        as t(ticket_id, customer_id, created_at, first_solved_at)""")
     small.execute("""insert into gold.fact_feature_usage by name
-        select 'a' as customer_id, f as feature_name, 1 as usage_count, d::timestamp as first_used_at
+        select 'a' as customer_id, f as feature_name, 1 as usage_count, d::timestamp as first_used_at, d::date as date_partition
         from (values ('x', '2025-02-27'), ('y', '2025-01-02'), ('z', '2025-03-02')) as t(f, d)""")
-    row = features(small, T).iloc[0]
+    small.execute("""insert into silver.int_users by name
+        select * from (values ('u1', 'a', '2025-01-01'::timestamp), ('u2', 'a', '2025-02-01'), ('u3', 'a', '2025-03-02'))
+        as t(user_id, customer_id, created_at)""")
+    small.execute("""insert into silver.int_logins by name
+        select 'a' as customer_id, s as session_seconds, t::timestamp as logged_in_at
+        from (values (60, '2025-01-15'), (120, '2025-02-20 09:00'), (180, '2025-02-20 15:00'), (99, '2025-03-01')) as l(s, t)""")
+    small.execute("""insert into silver.int_survey_answers by name
+        select 'a' as customer_id, * from (values ('n1', 'nps', 4, '2025-01-10'::timestamp), ('n2', 'nps', 9, '2025-02-10'),
+            ('n3', 'nps', 0, '2025-03-02'), ('c1', 'ces', 6, '2025-02-11')) as s(answer_id, survey_kind, score, answered_at)""")
+    small.execute("""insert into silver.int_satisfaction_ratings by name
+        select * from (values ('t1', 'bad', '2025-01-13'::timestamp), ('t2', 'good', '2025-03-02')) as r(ticket_id, score, updated_at)""")
+    row = _described(small, T).iloc[0]
     assert row["days_since_signup"] == 59
     assert row["calls_7d"] == 10
     assert row["calls_30d"] == 30
@@ -104,6 +120,19 @@ def test_worked_by_hand(small):
     assert row["days_since_last_call"] == 1
     assert row["tickets_30d"] == 2
     assert row["tickets_90d"] == 3
+    assert row["slow_tickets_180d"] == 1  # t2 has waited for 14 days, t3 for 3
+    assert row["calls_usual_30d"] == pytest.approx(38 / 59 * 30)  # over the days since signup
+    assert row["calls_trend_30d"] == pytest.approx(math.log((30 + 3) / (8 + 3)))
+    assert row["users"] == 2
+    assert row["logins_30d"] == 2
+    assert row["logins_per_user_ever"] == pytest.approx(3 / 2 / 59 * 30)
+    assert row["login_days_30d"] == 1
+    assert row["session_minutes_30d"] == 5
+    assert row["engagement_30d"] == pytest.approx((2 / 30 + 1 / 30) / 2)
+    assert row["nps_last"] == 9
+    assert row["nps_mean_365d"] == 6.5
+    assert row["effort_score_365d"] == 6
+    assert (row["bad_ratings_365d"], row["good_ratings_365d"]) == (1, 0)
     assert row["feature_adoption_30d"] == 0.5  # x of x and y; z was not known yet
     assert row["features_used_90d"] == 2
     assert row["mrr_reporting"] == 1500
@@ -114,16 +143,33 @@ def test_worked_by_hand(small):
 def test_a_customer_is_there_from_signup_on(small):
     _customer(small, "a", "2025-01-01")
     _customer(small, "late", "2025-03-02")
-    assert list(features(small, T)["customer_id"]) == ["a"]
-    assert list(features(small, [T, T + timedelta(days=5)])["customer_id"]) == ["a", "a", "late"]
+    assert list(_described(small, T)["customer_id"]) == ["a"]
+    later = T + timedelta(days=5)
+    assert list(_described(small, T, later)["customer_id"]) == ["a", "a", "late"]
 
 
-def test_many_dates_are_the_single_dates_together(con):
+def test_many_dates_are_the_single_dates_together(own):
+    con = connect(own.settings.warehouse_db)
     moments = [T, T + timedelta(days=17), T + timedelta(days=60)]
-    together = features(con, moments)
-    apart = pd.concat([features(con, moment) for moment in moments])
+    together = _described(con, *moments)
+    apart = pd.concat([_described(con, moment) for moment in moments])
+    con.close()
     apart = apart.sort_values(["customer_id", "as_of"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(together, apart)
+
+
+def test_a_date_that_gold_does_not_describe_is_refused(con):
+    with pytest.raises(WarehouseError, match="does not describe customers as of 2025-03-02"):
+        features(con, T + timedelta(days=1))
+
+
+def test_customers_are_described_thrice_a_month_and_today(con):
+    days = [moment.day for moment in snapshots(con)]
+    assert set(days) == {1, 11, 21}
+    assert snapshot_of(con) == (company.END, company.END.date())
+    query = rendered("feature_dates", now="2025-06-18 00:00:00")
+    found = con.execute(f"select as_of_date from ({query})").fetchall()
+    assert (date(2025, 6, 18),) in found
 
 
 GARBLE = {
@@ -132,6 +178,10 @@ GARBLE = {
     "fact_feature_usage": ("first_used_at", "feature_name = feature_name || random()::varchar"),
     "fact_support_tickets": ("created_at", "solved_at = null"),
     "fact_customer_health": ("calculated_at", "last_login_date = '2020-01-01', support_tickets_open = 77"),
+    "int_logins": ("logged_in_at", "session_seconds = 99999"),
+    "int_users": ("created_at", "customer_id = 'acc_0001'"),
+    "int_survey_answers": ("answered_at", "score = 0"),
+    "int_satisfaction_ratings": ("updated_at", "score = 'bad'"),
     "fact_subscription_events": (
         "occurred_at", "status = 'past_due', event_type = 'cancel_requested'"),
     "fact_revenue": ("processed_at", "amount_reporting_minor = 1, quantity = 777, billing_period_end = '2025-04-02'"),
@@ -140,26 +190,56 @@ GARBLE = {
 }  # fmt: skip
 
 
+def _garble(con, how):
+    """Change everything after 1 April; returns how many rows that were."""
+    touched = 0
+    for name, (column, garble) in GARBLE.items():
+        table, later = f"{company.schema_of(name)}.{name}", f"{column} > timestamp '2025-04-01'"
+        changed = {
+            "garbled": f"update {table} set {garble} where {later}",
+            "deleted": f"delete from {table} where {later}",
+            "doubled": f"insert into {table} select * from {table} where {later}",
+        }[how]
+        touched += con.execute(changed).fetchone()[0]
+    for column in ("first_solved_at", "solved_at"):
+        con.execute(
+            f"update gold.fact_support_tickets set {column} = '2025-06-30' where {column} > '2025-04-01'"
+        )
+    con.execute("update gold.dim_customers set tier = 'garbled'")
+    return touched
+
+
+# Each lets one thing after the date in: what the test below must notice.
+LEAKS = {
+    "the label": ("movements.occurred_at <= members.as_of\n", "true\n"),
+    "calls of the day itself": ("used.date_partition < members.as_of_date", "true"),
+    "later answers": ("answers.answered_at <= members.as_of", "true"),
+    "how a ticket ended": ("least(coalesce(tickets.first_solved_at, members.as_of), members.as_of)",
+                           "coalesce(tickets.first_solved_at, members.as_of)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_on_purpose_is_caught(own, leak):
+    honest, (bound, let_in) = rendered("customer_features"), LEAKS[leak]
+    assert bound in honest
+    con = connect(own.settings.warehouse_db)
+    query = f"""select * from ({honest.replace(bound, let_in)}) where as_of = timestamp '2025-04-01' order by customer_id"""
+    before = con.execute(query).df()
+    _garble(con, "garbled")
+    with pytest.raises(AssertionError):
+        pd.testing.assert_frame_equal(con.execute(query).df(), before)
+    con.close()
+
+
 @pytest.mark.parametrize("how", ["garbled", "deleted", "doubled"])
 def test_rows_after_the_date_change_nothing(own, how):
     moment = datetime(2025, 4, 1, tzinfo=UTC)
     con = connect(own.settings.warehouse_db)
     before, paying = features(con, moment), labels.population(con, [moment])
     inputs = labels.segment_inputs(con, moment)
-    touched = 0
-    for table, (column, garble) in GARBLE.items():
-        later = f"{column} > timestamp '2025-04-01'"
-        changed = {
-            "garbled": f"update gold.{table} set {garble} where {later}",
-            "deleted": f"delete from gold.{table} where {later}",
-            "doubled": f"insert into gold.{table} select * from gold.{table} where {later}",
-        }[how]
-        touched += con.execute(changed).fetchone()[0]
-    con.execute(
-        "update gold.fact_support_tickets set solved_at = '2025-06-30' where solved_at > '2025-04-01'"
-    )
-    con.execute("update gold.dim_customers set tier = 'garbled'")
-    assert touched > 1000
+    assert _garble(con, how) > 1000
+    company.describe(con)
     pd.testing.assert_frame_equal(features(con, moment), before)
     pd.testing.assert_frame_equal(
         labels.population(con, [moment]).drop(columns="churns"), paying.drop(columns="churns")
@@ -171,10 +251,12 @@ def test_rows_after_the_date_change_nothing(own, how):
 def test_the_order_of_rows_changes_nothing(own):
     con = connect(own.settings.warehouse_db)
     before = features(con, T)
-    for table in GARBLE:
+    for name in GARBLE:
+        table = f"{company.schema_of(name)}.{name}"
         con.execute(
-            f"create or replace table gold.{table} as select * from gold.{table} order by hash({table}::varchar)"
+            f"create or replace table {table} as select * from {table} order by hash({name}::varchar)"
         )
+    company.describe(con)
     pd.testing.assert_frame_equal(features(con, T), before)
     con.close()
 
@@ -240,10 +322,11 @@ def test_seats_and_periods_are_those_billed_by_then(small):
     _billed(small, "2025-02-11", "2025-03-31", 5000, kind="usage")
     _billed(small, "2025-03-05", "2025-04-05", 7)  # after t
     _billed(small, "2025-01-05", "2026-01-05", 40, subscription="over")
-    row = features(small, T).iloc[0]
+    row = _described(small, T).iloc[0]
+    assert row["days_past_due"] == 9
     assert row["seats"] == 3
     assert row["days_to_period_end"] == 4
-    assert row["billing_interval_months"] == pytest.approx(28 * 12 / 365)
+    assert row["billing_interval_months"] == pytest.approx(28 * 12 / 365, abs=1e-6)
     assert row["is_renewal_due_30d"] == 1
     assert row["is_past_due"] == 1
     assert row["payment_failures_90d"] == 1

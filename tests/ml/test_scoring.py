@@ -11,6 +11,7 @@ import yaml
 
 import ml
 from ml import scoring
+from ml.churn import promotion
 from ml.segmentation import clusters, rules
 from tests.faults.dying import killed_at
 from tests.ml import company
@@ -128,11 +129,16 @@ def test_history_survives_the_warehouse_file(own, rows):
     pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before)
 
 
-def test_of_a_day_the_newest_model_counts(own, rows):
+def test_of_a_day_the_newest_model_counts(own, rows, monkeypatch):
     con = connect(own.settings.warehouse_db)
     con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
+    company.describe(con)
     con.close()
+    monkeypatch.setattr(
+        promotion, "decide", lambda *_, **__: promotion.Decision("promoted", "by hand")
+    )
     newer = ml.train(own.settings).churn
+    assert newer.version != own.train.churn.version
     ml.score(own.settings)
     table = rows(own.settings.warehouse_db, SCORES)
     assert set(table["model_version"]) == {newer.version}
