@@ -6,8 +6,14 @@ together; Airflow, which keeps two processors busy itself, comes last. A file's 
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from tests import parsed
 
 SHARED = "tests/road/"
 
@@ -29,6 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--kills", type=int, default=200, help="random kills of `warehouse run`")
     parser.addoption("--kills-seed", type=int, default=1, help="seed of the random kills")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[parsed.FOLDER] = tempfile.mkdtemp(prefix="parsed-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(parsed.FOLDER))
 
 
 @pytest.hookimpl(trylast=True)

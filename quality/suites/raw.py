@@ -37,6 +37,14 @@ class Instant:
     path: str
     form: Literal["iso", "epoch", "date"]
 
+    def sql(self, text: str) -> str:
+        """The SQL that reads it: a TIMESTAMP (UTC), NULL where the text says none."""
+        return {
+            "iso": f"try_cast({text} as timestamptz)::timestamp",
+            "epoch": f"try(make_timestamp(try_cast({text} as bigint) * 1000000))",
+            "date": f"try_cast({text} as date)::timestamp",
+        }[self.form]
+
 
 # Streams that a working source can't be without.
 ESSENTIAL = frozenset(
@@ -291,11 +299,7 @@ def _profile_sql(source: SourceSpec, stream: str, since: int) -> str:
     ]  # fmt: skip
     at = len(keys) + 1
     text = f"fields[{at}]"
-    reading = {
-        "iso": f"try_cast({text} as timestamptz)::timestamp",
-        "epoch": f"try(make_timestamp(try_cast({text} as bigint) * 1000000))",
-        "date": f"try_cast({text} as date)::timestamp",
-    }[instant.form if instant else "iso"]
+    reading = instant.sql(text) if instant else "null::timestamp"
     if money:
         types = f"json_type(_raw, {json.dumps(list(money)).replace(chr(34), chr(39))})"
         whole = "len(list_filter(money_types, lambda t: t is not null and t not in ('BIGINT', 'UBIGINT', 'NULL'))) = 0"

@@ -16,6 +16,7 @@ from urllib3.util import Retry
 from sandbox.serve import running
 from sandbox.verify import verify
 from sandbox.world import create
+from tests import parsed
 from warehouse import duck, home
 from warehouse.orchestrator import airflow
 from warehouse.settings import Settings
@@ -123,6 +124,7 @@ class Api:
 def settings(tmp_path_factory):
     made = home.prepare(Settings.for_test(tmp_path_factory.mktemp("airflow") / "data"))
     create(made, customers=40, months=6, seed=5, calls=8_000)
+    parsed.give(made, "dev", "gold")
     return made
 
 

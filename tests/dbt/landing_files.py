@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingestion.destination.landing import ensure, opened
+from tests import parsed
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
@@ -20,7 +21,8 @@ Record = dict[str, Any]
 
 
 def ensure_all(settings: Settings) -> None:
-    """Make every source's landing file."""
+    """Make every source's landing file, for dbt to attach."""
+    parsed.give(settings, "dev")
     for source in SOURCES:
         ensure(source, settings)
 

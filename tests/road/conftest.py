@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import parsed
 from warehouse.settings import PROJECT_ROOT, Settings
 
 CUSTOMERS, MONTHS, CALLS, SEED = 60, 8, 20_000, 11
@@ -54,6 +55,7 @@ class Warehouse:
     def create(
         self, *, customers: int = CUSTOMERS, months: int = MONTHS, calls: int = CALLS
     ) -> None:
+        parsed.give(self.settings, "dev", "gold")
         self(
             "sandbox", "create", "--customers", str(customers), "--months", str(months),
             "--calls", str(calls), "--seed", str(SEED),
