@@ -287,8 +287,9 @@ def _logins(
     rate = np.zeros((len(order), weeks))
     for n, life in enumerate(order):
         known = min(weeks, life.first_week + len(life.engagement)) - life.first_week
-        usual = 0.16 * len(staff[life.account.account_id]) ** 0.5
-        level = usual * np.exp(0.55 * np.array(life.engagement[:known]))
+        # Whose work needs the product looks in nearly every day, whose doesn't every other week.
+        usual = 0.25 * len(staff[life.account.account_id]) ** 0.5
+        level = usual * np.exp(0.9 * np.array(life.engagement[:known]))
         silent = np.array([life.level[w] == 0.0 for w in range(known)])
         rate[n, life.first_week : life.first_week + known] = np.where(silent, 0.03 * usual, level)
     since = np.array([(born(life) - start) / DAY for life in order])
