@@ -1,6 +1,6 @@
-"""Model cards: one page of text per promoted model, from the figures on record.
+"""Model cards: one page per promoted model, from the figures on record, with a plot of its calibration.
 
-Writes: `docs/model-cards/<version>.md` under the models folder.
+Writes: `docs/model-cards/<version>.md` and `<version>.svg` under the models folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,32 @@ def write_card(settings: Settings, model: Model) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(card(model))
     path.chmod(0o600)
+    if deciles := model.metrics.get("best", {}).get("calibration_by_decile"):
+        plot_calibration(deciles, path.with_suffix(".svg"))
     return path
+
+
+def plot_calibration(deciles: list[dict[str, float]], path: Path) -> None:
+    """Predicted against observed shares per decile of score, as an SVG; the same rows give the same bytes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    predicted = [100 * row["predicted"] for row in deciles]
+    observed = [100 * row["observed"] for row in deciles]
+    highest = max(*predicted, *observed, 1)
+    axes.plot(
+        [0, highest], [0, highest], color="#9aa5b1", linestyle="--", linewidth=1, label="perfect"
+    )
+    axes.plot(predicted, observed, color="#2f6db5", marker="o", label="deciles of score")
+    axes.set(
+        title="Calibration, out of time", xlabel="predicted, %", ylabel="left within 30 days, %"
+    )
+    axes.legend(frameon=False)
+    with mpl.rc_context({"svg.hashsalt": "calibration"}):
+        figure.savefig(path, format="svg", metadata={"Date": None})
+    path.chmod(0o600)
 
 
 def card(model: Model) -> str:
@@ -61,7 +86,8 @@ def card(model: Model) -> str:
         "- At a base rate of a few per cent, accuracy says little: `nobody_churns` is nearly as accurate as",
         "  anything. ROC AUC, PR AUC and calibration are the figures to read.",
         "- Customers whose end is set are scored 1 apart and are in none of these figures.",
-        "- Drift is not watched here; retrain weekly.",
+        "- Drift of each feature stands in `gold.feature_drift`, how past scores fared in",
+        "  `gold.churn_score_performance`, and what became of each training in `gold.model_decisions`.",
         "",
     ]
     return "\n".join(lines)
@@ -86,8 +112,15 @@ def _figures(model: Model, candidates: dict[str, dict[str, Any]]) -> list[str]:
         mark = " (chosen)" if name == model.metrics["chosen"] else ""
         cells = " | ".join(_told(metrics[key]) for _, key in _COLUMNS)
         lines.append(f"| {name}{mark} | {cells} |")
-    lines += ["", "## Calibration by decile of score", "", "| decile | customers | predicted | observed |",
-              "|---:|---:|---:|---:|"]  # fmt: skip
+    lines += [
+        "",
+        "## Calibration by decile of score",
+        "",
+        f"![Calibration]({model.version}.svg)",
+        "",
+        "| decile | customers | predicted | observed |",
+        "|---:|---:|---:|---:|",
+    ]
     lines += [
         f"| {row['decile']:.0f} | {row['rows']:.0f} | {row['predicted']:.2%} | {row['observed']:.2%} |"
         for row in best["calibration_by_decile"]

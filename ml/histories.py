@@ -63,6 +63,7 @@ def write(
             ops.commit()
             hit("score.history_kept", settings)
             whole = {name: _with_latest(ops, histories[name]) for name in tables}
+            whole["model_decisions"] = registry.decisions(ops)
         finally:
             ops.close()
     with hold(settings.warehouse_db, what="writing scores", timeout=settings.lock_timeout):

@@ -147,6 +147,39 @@ def champion(settings: Settings, name: str) -> Model | None:
     )
 
 
+def decisions(ops: duckdb.DuckDBPyConnection) -> Any:
+    """What became of each model, as an Arrow table: of gold.model_decisions."""
+    promotion, best = "metrics->'$.promotion", "metrics->'$.best"
+    return ops.sql(
+        f"""
+        select
+            md5(model_version) as id,
+            sequence as decision_number,
+            model_name,
+            model_version,
+            kind as model_kind,
+            status,
+            reason,
+            json_extract_string(metrics, '$.promotion.champion') as champion_version,
+            cast({promotion}.over_baseline.rows' as bigint) as compared_customer_dates,
+            cast({promotion}.over_baseline.mean' as double) as gain_over_baseline,
+            cast({promotion}.over_baseline.low' as double) as gain_over_baseline_low,
+            cast({promotion}.over_champion.positives' as bigint) as fresh_churns,
+            cast({promotion}.over_champion.mean' as double) as gain_over_champion,
+            cast({promotion}.over_champion.low' as double) as gain_over_champion_low,
+            cast({best}.roc_auc' as double) as roc_auc,
+            cast({best}.expected_calibration_error' as double) as expected_calibration_error,
+            training_rows,
+            data_from,
+            data_to,
+            trained_as_of,
+            registered_at,
+        from ops.model_registry
+        order by sequence
+        """
+    ).to_arrow_table()
+
+
 def register(settings: Settings, model: Model, *, now: datetime) -> Model:
     """Store a fitted model and its row; nothing happens if the version is there already.
 

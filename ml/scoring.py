@@ -56,7 +56,12 @@ SEGMENT_COLUMNS = """
     is_paid boolean, reporting_currency varchar, mrr_reporting_minor decimal(28, 6),
     lifetime_value_reporting_minor decimal(28, 6), model_sequence bigint
 """
+DRIFT_COLUMNS = """
+    id varchar, as_of_date date, model_version varchar, feature_name varchar, psi double, drift_level varchar,
+    model_sequence bigint
+"""
 TABLES = {
+    "feature_drift": History("drift_history", DRIFT_COLUMNS, ("feature_name",)),
     "customer_churn_scores": History("score_history", CHURN_COLUMNS),
     "customer_segments": History("segment_history", SEGMENT_COLUMNS),
     **outlook.TABLES,
@@ -112,7 +117,11 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
             con.close()
     scores = churn_scores(rows, churn_model, settings.reporting_currency)
     segments = customer_segments(rows, segment_model, settings.reporting_currency)
-    tables = {"customer_churn_scores": scores, "customer_segments": segments}
+    tables = {
+        "customer_churn_scores": scores,
+        "customer_segments": segments,
+        "feature_drift": feature_drift(rows, churn_model),
+    }
     tables |= outlook.tables(gathered, scores, outlook_models, day=day, settings=settings)
     write(settings, TABLES, tables, day)
     return ScoreReport(
@@ -221,6 +230,18 @@ def churn_scores(
         paying["mrr_reporting_minor"].astype(float) * probability
     ).round(6)
     return result
+
+
+def feature_drift(rows: pd.DataFrame, model: registry.Model) -> pd.DataFrame:
+    """How far the paying customers have drifted from those of the training; no rows for the base rate."""
+    from ml.churn import drift, models
+
+    paying = rows[rows["mrr_minor"].notna() & rows["is_end_set"].ne(True)]
+    kept = model.details.get("reference", {}) if len(paying) else {}
+    found = drift.stability(models.prepare_table(paying[list(kept)]), kept)
+    found.insert(0, "as_of_date", rows["as_of_date"].iloc[0] if len(rows) else None)
+    found.insert(1, "model_version", model.version)
+    return found
 
 
 def _contributions(model: registry.Model, table: pd.DataFrame) -> pd.DataFrame:

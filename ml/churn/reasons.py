@@ -17,25 +17,41 @@ import pandas as pd
 from ml.churn import models
 
 ACTIONS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("is_past_due", "payment_failures_90d"), "Fix the payment: ask for a new card, offer an invoice"),
-    (("tickets_30d", "tickets_90d", "tickets_open"), "Have support lead call about the open tickets"),
+    (
+        ("is_past_due", "days_past_due", "payment_failures_90d"),
+        "Fix the payment: ask for a new card, offer an invoice",
+    ),
+    (
+        ("tickets_30d", "tickets_90d", "tickets_open", "slow_tickets_180d"),
+        "Have support lead call about the open tickets",
+    ),
+    (
+        ("nps_last", "nps_mean_365d", "effort_score_365d", "bad_ratings_365d", "good_ratings_365d"),
+        "Call about what they answered: ask what would make it better",
+    ),
     (("error_rate_7d", "error_rate_30d", "response_ms_30d"), "Engineer reviews errors and latency with them"),
     (
-        ("days_since_last_login", "days_since_last_call", "active_days_30d", "calls_7d", "calls_30d",
-         "calls_trend_7d", "calls_trend_30d", "calls_against_usual", "calls_per_seat_30d", "calls_per_mrr_30d",
-            "login_days_30d", "login_days_90d"),
+        ("days_since_last_login", "days_since_last_call", "active_days_30d", "calls_7d", "calls_30d", "calls_usual_30d",
+         "calls_trend_7d", "calls_trend_30d", "calls_against_usual", "calls_against_ever", "calls_per_seat_30d",
+         "calls_per_mrr_30d", "login_days_30d", "logins_30d", "logins_usual_30d", "logins_per_user_30d",
+         "logins_per_user_90d", "logins_per_user_ever", "logins_against_usual", "logins_against_ever",
+         "session_minutes_30d", "engagement_30d"),
         "Reach out about falling use; offer a check-in",
     ),
     (("feature_adoption_30d", "features_used_90d"), "Show the features they have not tried"),
     (
-        ("mrr_change_30d", "mrr_change_90d", "contractions_90d", "seats", "mrr_reporting", "tier"),
+        ("mrr_change_30d", "mrr_change_90d", "contractions_180d", "expansions_180d", "seats", "users",
+         "mrr_reporting", "tier"),
         "Review plan and seats with them",
     ),
     (
         ("days_to_period_end", "is_renewal_due_30d", "billing_interval_months"),
         "Talk about the renewal before it is due",
     ),
-    (("days_since_signup", "days_since_first_mrr", "was_lost_before"), "Onboarding call with customer success"),
+    (
+        ("days_since_signup", "days_since_first_mrr", "days_paying", "was_lost_before"),
+        "Onboarding call with customer success",
+    ),
 )  # fmt: skip
 ACTION_END_SET = "Win-back: ask why they leave, offer a way to stay"
 ACTION_NONE = "None needed"

@@ -523,7 +523,10 @@ PROMISES: dict[str, Promise] = {
 }  # fmt: skip
 
 # What Python's models write and dbt contracts after them: gate `scores` looks at these.
-AFTER_ML = ("customer_churn_scores", "customer_segments", "customer_ltv", "forecasts")
+AFTER_ML = (
+    "customer_churn_scores", "customer_segments", "customer_ltv", "forecasts", "model_decisions", "feature_drift",
+    "churn_score_performance",
+)  # fmt: skip
 AFTER_ML_PREFIXES = (
     "forecast", "kpi_churn_risk", "kpi_cohort_ltv", "kpi_forecast", "kpi_segment", "ml_", "segment_",
 )  # fmt: skip

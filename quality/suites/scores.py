@@ -30,6 +30,10 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
         "customer_segments": _segments(tables.get("customer_segments")),
         "customer_ltv": _ltv(tables.get("customer_ltv")),
         "forecasts": Promise(required=False, may_be_empty=True),
+        "model_decisions": Promise(required=False),
+        # the base rate has no features; the first scores wait a month for what came of them
+        "feature_drift": Promise(required=False, may_be_empty=True),
+        "churn_score_performance": Promise(required=False, may_be_empty=True),
     }
     others = sorted(name for name in tables if is_after_ml(name) and name not in AFTER_ML)
     return [

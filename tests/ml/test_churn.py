@@ -13,7 +13,8 @@ import pytest
 
 import ml
 from ml import registry
-from ml.churn import evaluation, fit_evaluate, labels, models, reasons, training
+from ml.card import plot_calibration
+from ml.churn import drift, evaluation, fit_evaluate, labels, models, promotion, reasons, training
 from ml.features import FEATURES, features
 from tests.faults.dying import killed_at
 from tests.ml import company
@@ -254,6 +255,101 @@ def test_contributions_and_one_constant_are_the_log_odds(kind):
     assert parts["usage"].corr(np.log(sample["usage"])) < -0.5
 
 
+def test_every_feature_has_an_action():
+    known = [name for names, _ in reasons.ACTIONS for name in names]
+    assert sorted(known) == sorted(FEATURES)
+    said = reasons.recommended_action(["nps_last", "tier"], 0.3, is_end_set=False)
+    assert said.startswith("Call about what they answered")
+
+
+BETTER, WORSE = (
+    promotion.Gain(0.01 * sign, low, high, 900, 40)
+    for sign, low, high in ((1, 0.004, 0.02), (-1, -0.02, 0.002))
+)
+
+
+@pytest.mark.parametrize(
+    ("over_baseline", "champion", "over_champion", "status"),
+    [
+        (BETTER, None, None, "promoted"),
+        (WORSE, None, None, "fallback"),
+        (BETTER, "v1", BETTER, "promoted"),
+        (BETTER, "v1", WORSE, "rejected"),
+        (BETTER, "v1", None, "rejected"),  # nothing fresh to compare on
+        (BETTER, "v1", replace(BETTER, positives=19), "rejected"),  # too little of it
+        (WORSE, "v1", BETTER, "rejected"),
+    ],
+)
+def test_the_rule_of_promotion(over_baseline, champion, over_champion, status):
+    found = promotion.decide(
+        "logistic", over_baseline, champion=champion, over_champion=over_champion
+    )
+    assert found.status == status
+    assert found.reason
+    assert found.champion == champion
+
+
+def test_a_champion_that_can_no_longer_score_is_replaced():
+    found = promotion.decide(
+        "logistic", BETTER, champion="v1", cannot_score="needs features that are gone"
+    )
+    assert found.status == "promoted"
+    assert "needs features that are gone" in found.reason
+
+
+def test_customers_are_drawn_whole():
+    """A customer's rows tell the same: as one draw each they leave more doubt than as rows of their own."""
+    random = np.random.default_rng(1)
+    label = np.repeat(random.random(60) < 0.3, 20).astype(int)
+    score = np.clip(
+        0.3 + 0.25 * (label - 0.3) + np.repeat(random.normal(0, 0.2, 60), 20), 0.02, 0.98
+    )
+    rate, alone = np.full(len(label), 0.3), np.arange(len(label))
+    whole = promotion.paired_gain(label, score, rate, np.repeat(np.arange(60), 20), seed=1)
+    apart = promotion.paired_gain(label, score, rate, alone, seed=1)
+    assert whole.mean == pytest.approx(apart.mean)
+    assert whole.high - whole.low > 3 * (apart.high - apart.low)
+
+
+def test_what_is_better_on_fresh_dates_takes_over(own):
+    """The model in use was made on noise; what is trained next on the same company is better, and says by how much."""
+    con = connect(own.settings.warehouse_db)
+    con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
+    company.describe(con)
+    data = _training_data(con)
+    con.close()
+    table, label = (
+        models.prepare_table(data[0]),
+        data[1].sample(frac=1, random_state=3).reset_index(drop=True),
+    )
+    noise = registry.Model(
+        "churn", "churn-noise", "logistic", "promoted", "by hand", datetime(2024, 12, 1), datetime(2024, 6, 1),
+        datetime(2024, 11, 1), 1, list(FEATURES), {}, {}, 1,
+        pipeline=models.fit("logistic", table, label, seed=1),
+    )  # fmt: skip
+    registry.register(own.settings, noise, now=company.END)
+    report = ml.train(own.settings)
+    assert (report.churn.status, report.evaluation["promotion"]["champion"]) == (
+        "promoted",
+        "churn-noise",
+    )
+    assert report.evaluation["promotion"]["over_champion"]["low"] > 0
+
+
+def test_stability_worked_by_hand():
+    then = pd.DataFrame({"x": np.arange(100.0), "tier": ["a"] * 50 + ["b"] * 50})
+    kept = drift.reference(then)
+    same = drift.stability(then, kept).set_index("feature_name")
+    assert same["psi"].abs().max() < 1e-9
+    assert set(same["drift_level"]) == {"stable"}
+    now = pd.DataFrame({"x": [np.nan] * 50 + [5.0] * 50, "tier": ["a"] * 80 + ["b"] * 20})
+    moved = drift.stability(now, kept).set_index("feature_name")
+    # two classes of the text, and two empty ones that weigh half a customer each, of 102 in all
+    by_hand = (80.5 - 50.5) / 102 * np.log(80.5 / 50.5) + (20.5 - 50.5) / 102 * np.log(20.5 / 50.5)
+    assert moved.at["tier", "psi"] == pytest.approx(by_hand, abs=1e-6)
+    assert list(moved["drift_level"]) == ["shifted", "shifted"]
+
+
 def test_a_table_from_elsewhere():
     table, label = _table()
     report = fit_evaluate(table, label, seed=4)
@@ -357,6 +453,13 @@ def test_the_card_tells_the_figures(trained):
     assert f"{trained.train.evaluation['best']['roc_auc']:.3f}" in text
     assert "nobody_churns" in text
     assert "## Limits" in text
+    assert f"({path.stem}.svg)" in text
+    plot = path.with_suffix(".svg")
+    assert "</svg>" in plot.read_text()
+    again = plot.with_name("again.svg")
+    plot_calibration(trained.train.evaluation["best"]["calibration_by_decile"], again)
+    assert again.read_bytes() == plot.read_bytes()
+    again.unlink()
 
 
 def test_versions_name_data_code_and_seed():

@@ -9,40 +9,49 @@ scored as (
 
 ),
 
+ltv as (
+
+    select customer_id, as_of_date, predicted_reporting_minor from {{ ref('customer_ltv') }}
+
+),
+
 final as (
 
     select
         -- keys
-        id,
-        customer_id,
-        as_of_date,
-        model_version,
+        scored.id,
+        scored.customer_id,
+        scored.as_of_date,
+        scored.model_version,
         -- attributes
-        model_kind,
-        is_fallback,
-        is_latest,
-        is_end_already_set,
-        currency,
-        reporting_currency,
+        scored.model_kind,
+        scored.is_fallback,
+        scored.is_latest,
+        scored.is_end_already_set,
+        scored.currency,
+        scored.reporting_currency,
         -- score and reasons
-        churn_probability,
-        risk_band,
-        factor_1_name,
-        factor_1_value,
-        factor_1_contribution,
-        factor_2_name,
-        factor_2_value,
-        factor_2_contribution,
-        factor_3_name,
-        factor_3_value,
-        factor_3_contribution,
-        recommended_action,
+        scored.churn_probability,
+        scored.risk_band,
+        scored.factor_1_name,
+        scored.factor_1_value,
+        scored.factor_1_contribution,
+        scored.factor_2_name,
+        scored.factor_2_value,
+        scored.factor_2_contribution,
+        scored.factor_3_name,
+        scored.factor_3_value,
+        scored.factor_3_contribution,
+        scored.recommended_action,
         -- measures
-        mrr_minor,
-        mrr_at_risk_minor,
-        mrr_reporting_minor,
-        mrr_at_risk_reporting_minor
+        scored.mrr_minor,
+        scored.mrr_at_risk_minor,
+        scored.mrr_reporting_minor,
+        scored.mrr_at_risk_reporting_minor,
+        cast(scored.churn_probability * ltv.predicted_reporting_minor as decimal(28, 6)) as expected_ltv_impact_reporting_minor
     from scored
+    left join ltv
+        on scored.customer_id = ltv.customer_id and scored.as_of_date = ltv.as_of_date
 
 )
 
