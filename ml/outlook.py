@@ -1,4 +1,4 @@
-"""What customers will be worth: the part of scoring that looks ahead.
+"""What customers will be worth, and what the company will be: the part of scoring that looks ahead.
 
 Reads: gold, the registry. Writes: nothing itself; `ml.scoring` keeps the tables that it returns.
 Run: by `warehouse train` and `warehouse score`.
@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from ml import registry
+from ml.forecasting import company
 from ml.histories import History
 from ml.ltv import subscriptions
 
@@ -37,9 +38,25 @@ COHORT_LTV_COLUMNS = """
     predicted_high_reporting_minor decimal(28, 6), ltv_reporting_minor decimal(28, 6),
     ltv_per_customer_reporting_minor decimal(28, 6), model_sequence bigint
 """
+FORECAST_COLUMNS = """
+    id varchar, metric varchar, target_on date, as_of_date date, model_version varchar, method varchar,
+    is_fallback boolean, unit varchar, reporting_currency varchar, days_ahead bigint, baseline double,
+    pessimistic double, optimistic double, model_sequence bigint
+"""
+BACKTEST_COLUMNS = """
+    id varchar, metric varchar, method varchar, cutoff_on date, days_ahead bigint, as_of_date date,
+    model_version varchar, is_chosen boolean, days bigint, actual_mean double, mean_absolute_error double,
+    naive_error double, seasonal_naive_error double, share_inside double, model_sequence bigint
+"""
 TABLES = {
     "customer_ltv": History("ltv_history", LTV_COLUMNS),
     "cohort_ltv": History("cohort_ltv_history", COHORT_LTV_COLUMNS, ("cohort_month",)),
+    "forecasts": History("forecast_history", FORECAST_COLUMNS, ("metric", "target_on")),
+    "forecast_backtests": History(
+        "forecast_backtest_history",
+        BACKTEST_COLUMNS,
+        ("metric", "method", "cutoff_on", "days_ahead"),
+    ),
 }
 
 
@@ -48,6 +65,7 @@ class Gathered:
     """What is read of gold at an instant."""
 
     customers: pd.DataFrame
+    days: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -55,22 +73,27 @@ class Models:
     """The models in use, with their parameters."""
 
     ltv: registry.Model
+    forecasts: registry.Model
 
 
 def train(settings: Settings) -> dict[str, registry.Model]:
     """Fit what looks ahead; the models now in use, by name."""
-    return {subscriptions.NAME: subscriptions.train(settings)}
+    return {
+        subscriptions.NAME: subscriptions.train(settings),
+        company.NAME: company.train(settings),
+    }
 
 
 def models(settings: Settings) -> Models:
     """The models in use; where there is none yet, it is trained."""
     ltv = registry.champion(settings, subscriptions.NAME) or subscriptions.train(settings)
-    return Models(ltv=registry.load(settings, ltv))
+    forecasts = registry.champion(settings, company.NAME) or company.train(settings)
+    return Models(ltv=registry.load(settings, ltv), forecasts=registry.load(settings, forecasts))
 
 
-def gather(con: duckdb.DuckDBPyConnection, moment: datetime) -> Gathered:
-    """Read all that an instant needs, so that the warehouse is held once."""
-    return Gathered(customers=subscriptions.gather(con, moment))
+def gather(con: duckdb.DuckDBPyConnection, moment: datetime, day: date) -> Gathered:
+    """Read all that an instant, the beginning of a day, needs, so that the warehouse is held once."""
+    return Gathered(customers=subscriptions.gather(con, moment), days=company.history(con, day))
 
 
 def tables(
@@ -88,4 +111,10 @@ def tables(
     customers, cohorts = subscriptions.values(
         gathered.customers, scores, used.ltv, day=day, settings=settings
     )
-    return {"customer_ltv": customers, "cohort_ltv": cohorts}
+    told, tested = company.values(gathered.days, used.forecasts, day=day, settings=settings)
+    return {
+        "customer_ltv": customers,
+        "cohort_ltv": cohorts,
+        "forecasts": told,
+        "forecast_backtests": tested,
+    }

@@ -112,7 +112,7 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
         try:
             moment, day = snapshot_of(con, _day(as_of))
             rows = _gather(con, moment).assign(as_of_date=day)
-            gathered = outlook.gather(con, moment)
+            gathered = outlook.gather(con, moment, day)
         finally:
             con.close()
     scores = churn_scores(rows, churn_model, settings.reporting_currency)

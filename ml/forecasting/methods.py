@@ -9,6 +9,7 @@ Numbers in, numbers out: nothing here knows of gold.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -49,8 +50,11 @@ def forecast(
         blocks = _blocks(history, is_flow=is_flow)
         shape = _weekdays(history) if is_flow else np.ones(WEEK)
         ahead = -(-days // WEEK) + 1
+        unit = (
+            blocks.mean() or 1.0
+        )  # numbers near 1: the searches of ARIMA and ETS stop by absolute steps
         for name in wanted:
-            weeks = np.maximum(_CONTINUE[name](blocks, ahead), 0.0)
+            weeks = np.maximum(_CONTINUE[name](blocks / unit, ahead), 0.0) * unit
             level = _between(blocks[-1], weeks, days, is_flow=is_flow)
             told[name] = level * np.resize(shape, days)
         if ENSEMBLE in names:
@@ -96,8 +100,11 @@ def _ets(blocks: np.ndarray, ahead: int) -> np.ndarray:
 def _arima(blocks: np.ndarray, ahead: int) -> np.ndarray:
     from statsforecast.models import AutoARIMA
 
-    model = AutoARIMA(season_length=1, seasonal=False, max_p=3, max_q=3, approximation=True)
-    return model.forecast(y=blocks, h=ahead)["mean"]
+    model = AutoARIMA(season_length=1, seasonal=False, max_p=2, max_q=2, approximation=True)
+    with warnings.catch_warnings():
+        # of orders that are tried and not taken
+        warnings.filterwarnings("ignore", message="possible convergence problem")
+        return model.forecast(y=blocks, h=ahead)["mean"]
 
 
 def _theta(blocks: np.ndarray, ahead: int) -> np.ndarray:

@@ -22,16 +22,13 @@ KEYS = ["customer_id", "as_of"]
 _TERMS = """
     with
 
-    instants as (select unnest($1::timestamp[]) as as_of),
-
-    -- the stretch of paying that the customer is in
+    -- when a stretch of paying began
     begun as (
 
-        select movements.customer_id, instants.as_of, max(movements.occurred_at) as paying_since
-        from gold.fact_mrr_movements as movements
-        inner join instants on movements.occurred_at <= instants.as_of
-        where movements.movement_type in ('new', 'reactivation')
-        group by movements.customer_id, instants.as_of
+        select customer_id, occurred_at as paying_since
+        from gold.fact_mrr_movements
+        where movement_type in ('new', 'reactivation')
+        group by customer_id, occurred_at
 
     ),
 
@@ -46,19 +43,20 @@ _TERMS = """
     )
 
     select
-        begun.customer_id,
-        begun.as_of,
-        date_diff('second', begun.paying_since, begun.as_of) / 86400.0 as tenure_days,
+        payer.customer_id,
+        payer.as_of,
+        date_diff('second', begun.paying_since, payer.as_of) / 86400.0 as tenure_days,
         coalesce(tiers.tier, 'unknown') as tier,
         billed.period_days,
-        date_diff('second', begun.as_of, billed.period_end) / 86400.0 as days_to_renewal,
-    from begun
+        date_diff('second', payer.as_of, billed.period_end) / 86400.0 as days_to_renewal,
+    from payer
+    asof left join begun
+        on payer.customer_id = begun.customer_id and payer.as_of >= begun.paying_since
     asof left join billed
-        on begun.customer_id = billed.customer_id and begun.as_of >= billed.processed_at
-    left join gold.dim_customers_history as tiers
-        on begun.customer_id = tiers.customer_id and begun.as_of >= tiers.valid_from
-        and begun.as_of < coalesce(tiers.valid_to, timestamp '9999-12-31')
-    order by begun.customer_id, begun.as_of
+        on payer.customer_id = billed.customer_id and payer.as_of >= billed.processed_at
+    asof left join gold.dim_customers_history as tiers
+        on payer.customer_id = tiers.customer_id and payer.as_of >= tiers.valid_from
+    order by payer.customer_id, payer.as_of
 """
 
 # A line is earned evenly over its period; a reversal at once for what has elapsed of it. At the rate of its own day.
@@ -120,8 +118,9 @@ def paying(con: duckdb.DuckDBPyConnection, as_of: Sequence[datetime]) -> pd.Data
         billed period and days_to_renewal, its end from the instant on; both missing where nothing was billed yet.
     """
     population = labels.population(con, as_of)
-    instants = [_naive(moment) for moment in as_of]
-    terms = con.execute(_TERMS, [instants]).df()
+    con.register("payer", population[KEYS])
+    terms = con.execute(_TERMS).df()
+    con.unregister("payer")
     terms["as_of"] = terms["as_of"].astype("datetime64[us]")
     return population.merge(terms, on=KEYS, how="left")
 

@@ -29,7 +29,12 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
         "customer_churn_scores": _churn(tables.get("customer_churn_scores")),
         "customer_segments": _segments(tables.get("customer_segments")),
         "customer_ltv": _ltv(tables.get("customer_ltv")),
-        "forecasts": Promise(required=False, may_be_empty=True),
+        "forecasts": _forecasts(),
+        # a company without enough history for a back-test has none
+        "forecast_backtests": Promise(
+            required=False, may_be_empty=True, checks=(between("share_inside", 0, 1),)
+        ),
+        "kpi_cohort_ltv": Promise(required=False, may_be_empty=True),
         "model_decisions": Promise(required=False),
         # the base rate has no features; the first scores wait a month for what came of them
         "feature_drift": Promise(required=False, may_be_empty=True),
@@ -117,6 +122,24 @@ def _ltv(table: Table | None) -> Promise:
                 "where ltv_reporting_minor <> earned_reporting_minor + predicted_reporting_minor "
                 "or predicted_low_reporting_minor > predicted_high_reporting_minor",
                 "accuracy", column="ltv_reporting_minor",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _forecasts() -> Promise:
+    return Promise(
+        required=False,
+        may_be_empty=True,
+        grain=("metric", "target_on", "as_of_date"),
+        columns=("metric", "target_on", "baseline", "pessimistic", "optimistic"),
+        checks=(
+            between("pessimistic", 0),
+            no_rows(
+                "pessimistic <= baseline <= optimistic",
+                "select metric, target_on, pessimistic, baseline, optimistic from {batch} "
+                "where pessimistic > baseline or baseline > optimistic",
+                "consistency", column="baseline",
             ),
         ),
     )  # fmt: skip

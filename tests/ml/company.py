@@ -41,6 +41,7 @@ def build(home: Path, *, customers: int = 260, days: int = 420, seed: int = 3) -
     tables, truth = simulate(customers, days, seed)
     con = connect(settings.warehouse_db)
     fill(con, tables)
+    con.execute(KPIS)
     con.close()
     return Company(settings, truth)
 
@@ -94,6 +95,31 @@ select
     sum(response_time_ms) as response_time_ms_sum
 from gold.fact_api_usage
 group by all
+"""
+
+# What gold counts by day: the last day is not over yet, and movements are settled a day later.
+KPIS = """
+create table gold.kpi_mrr_daily as
+    select date_day as date_partition, 'USD' as currency, sum(amount_reporting_minor) as mrr_reporting_minor
+    from gold.dim_date inner join gold.fact_mrr_movements on cast(occurred_at as date) <= date_day
+    group by date_day;
+create table gold.kpi_daily as
+    with used as (select cast("timestamp" as date) as day, count(*) as calls from gold.fact_api_usage group by all),
+    paying as (
+        select date_day as day, count(*) as customers_paying
+        from (
+            select date_day, customer_id from gold.dim_date
+            inner join gold.fact_mrr_movements on cast(occurred_at as date) <= date_day
+            group by all having sum(amount_minor) > 0
+        ) group by all
+    )
+    select
+        date_day as day, date_day < (select max(date_day) from gold.dim_date) as is_complete,
+        coalesce(customers_paying, 0) as customers_paying, coalesce(calls, 0) as calls,
+        3.5 * coalesce(calls, 0) as compute_units
+    from gold.dim_date left join used on date_day = used.day left join paying on date_day = paying.day;
+create table gold.complete_through as
+    select 'stripe' as source, 'mrr_movements' as stream, timestamp '2025-06-30' as complete_through;
 """
 
 
