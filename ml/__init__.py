@@ -27,7 +27,7 @@ def train(settings: Settings) -> TrainReport:
 
 
 def train_outlook(settings: Settings) -> dict[str, Model]:
-    """Train what looks ahead: lifetime value and forecasts; see `ml.outlook.train`."""
+    """Train what looks ahead: lifetime value, forecasts, moves; see `ml.outlook.train`."""
     from ml.outlook import train as train_now
 
     return train_now(settings)

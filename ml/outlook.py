@@ -1,4 +1,4 @@
-"""What customers will be worth, and what the company will be: the part of scoring that looks ahead.
+"""What customers will be worth and where they move, and what the company will be: the part of scoring that looks ahead.
 
 Reads: gold, the registry. Writes: nothing itself; `ml.scoring` keeps the tables that it returns.
 Run: by `warehouse train` and `warehouse score`.
@@ -14,6 +14,7 @@ from ml import registry
 from ml.forecasting import company
 from ml.histories import History
 from ml.ltv import subscriptions
+from ml.segmentation import transitions
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,9 +49,18 @@ BACKTEST_COLUMNS = """
     model_version varchar, is_chosen boolean, days bigint, actual_mean double, mean_absolute_error double,
     naive_error double, seasonal_naive_error double, share_inside double, model_sequence bigint
 """
+TRANSITION_COLUMNS = """
+    id varchar, scheme varchar, month_start_on date, from_segment varchar, to_segment varchar, as_of_date date,
+    model_version varchar, customers bigint, from_customers bigint, probability_30d double, model_sequence bigint
+"""
 TABLES = {
     "customer_ltv": History("ltv_history", LTV_COLUMNS),
     "cohort_ltv": History("cohort_ltv_history", COHORT_LTV_COLUMNS, ("cohort_month",)),
+    "segment_transitions": History(
+        "segment_transition_history",
+        TRANSITION_COLUMNS,
+        ("scheme", "month_start_on", "from_segment", "to_segment"),
+    ),
     "forecasts": History("forecast_history", FORECAST_COLUMNS, ("metric", "target_on")),
     "forecast_backtests": History(
         "forecast_backtest_history",
@@ -74,6 +84,7 @@ class Models:
 
     ltv: registry.Model
     forecasts: registry.Model
+    transitions: registry.Model
 
 
 def train(settings: Settings) -> dict[str, registry.Model]:
@@ -81,6 +92,7 @@ def train(settings: Settings) -> dict[str, registry.Model]:
     return {
         subscriptions.NAME: subscriptions.train(settings),
         company.NAME: company.train(settings),
+        transitions.NAME: transitions.train(settings),
     }
 
 
@@ -88,7 +100,12 @@ def models(settings: Settings) -> Models:
     """The models in use; where there is none yet, it is trained."""
     ltv = registry.champion(settings, subscriptions.NAME) or subscriptions.train(settings)
     forecasts = registry.champion(settings, company.NAME) or company.train(settings)
-    return Models(ltv=registry.load(settings, ltv), forecasts=registry.load(settings, forecasts))
+    moves = registry.champion(settings, transitions.NAME) or transitions.train(settings)
+    return Models(
+        ltv=registry.load(settings, ltv),
+        forecasts=registry.load(settings, forecasts),
+        transitions=registry.load(settings, moves),
+    )
 
 
 def gather(con: duckdb.DuckDBPyConnection, moment: datetime, day: date) -> Gathered:
@@ -115,6 +132,7 @@ def tables(
     return {
         "customer_ltv": customers,
         "cohort_ltv": cohorts,
+        "segment_transitions": transitions.values(used.transitions, day=day),
         "forecasts": told,
         "forecast_backtests": tested,
     }

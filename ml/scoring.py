@@ -23,12 +23,11 @@ import pandas as pd
 from ml import outlook, registry
 from ml.features import snapshot_of
 from ml.histories import History, write
+from ml.segmentation.assignment import customer_segments, gather
 from warehouse.duck import connect
 from warehouse.locks import hold
 
 if TYPE_CHECKING:
-    import duckdb
-
     from warehouse.settings import Settings
 
 BANDS = ((0.2, "Low"), (0.5, "Medium"), (0.8, "High"))
@@ -111,7 +110,7 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
         con = connect(settings.warehouse_db, read_only=True, threads=settings.threads)
         try:
             moment, day = snapshot_of(con, _day(as_of))
-            rows = _gather(con, moment).assign(as_of_date=day)
+            rows = gather(con, moment).assign(as_of_date=day)
             gathered = outlook.gather(con, moment, day)
         finally:
             con.close()
@@ -160,17 +159,6 @@ def _models(settings: Settings) -> tuple[registry.Model, registry.Model | None]:
         registry.load(settings, churn),
         None if segments is None else registry.load(settings, segments),
     )
-
-
-def _gather(con: duckdb.DuckDBPyConnection, moment: datetime) -> pd.DataFrame:
-    """One row per customer: features, MRR, whether the end is set, and what the rules need."""
-    from ml.churn import labels
-    from ml.features import KEYS, features
-
-    table = features(con, moment)
-    paying = labels.population(con, [moment])
-    extra = labels.segment_inputs(con, moment)
-    return table.merge(paying, on=KEYS, how="left").merge(extra, on=KEYS, how="left")
 
 
 def churn_scores(
@@ -260,41 +248,3 @@ def _told(value: Any) -> str:
     if value is None or pd.isna(value):
         return "none"
     return value if isinstance(value, str) else f"{value:.4g}"
-
-
-def customer_segments(
-    rows: pd.DataFrame, model: registry.Model | None, reporting_currency: str
-) -> pd.DataFrame:
-    """Both segments of every row, in the order of customer_id."""
-    from ml.segmentation import clusters, rules
-
-    rows = rows.sort_values("customer_id").reset_index(drop=True)
-    rows = rows.assign(
-        days_silent=clusters.days_silent(rows),
-        is_paid=rows["mrr_minor"].notna(),
-        lifetime_value=rows["lifetime_value_reporting_minor"].astype(float).fillna(0.0),
-    )
-    pipeline = model.pipeline if model else None
-    named = model.details["names"] if model else {}
-    whole = lambda name: rows[name].fillna(0).round().astype("int64")  # noqa: E731
-    return pd.DataFrame(
-        {
-            "customer_id": rows["customer_id"],
-            "as_of_date": rows["as_of_date"],
-            "model_version": model.version if model else "none",
-            "cluster_segment": clusters.assign(pipeline, named, clusters.inputs(rows)),
-            "rule_segment": rules.rule_segment(rows),
-            "calls_7d": whole("calls_7d"),
-            "calls_30d": whole("calls_30d"),
-            "active_days_30d": whole("active_days_30d"),
-            "features_used_30d": whole("features_used_30d"),
-            "feature_adoption_30d": rows["feature_adoption_30d"].fillna(0.0).round(6),
-            "days_silent": whole("days_silent"),
-            "days_since_signup": whole("days_since_signup"),
-            "calls_trend_30d": rows["calls_trend_30d"].fillna(0.0).round(6),
-            "is_paid": rows["is_paid"],
-            "reporting_currency": reporting_currency,
-            "mrr_reporting_minor": rows["mrr_reporting_minor"].astype(float).fillna(0.0).round(6),
-            "lifetime_value_reporting_minor": rows["lifetime_value"].round(6),
-        }
-    )

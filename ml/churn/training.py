@@ -258,6 +258,11 @@ def _train_segments(
     if known is not None:
         return known, False
     pipeline, named = clusters.fit(table, seed=SEED)
+    in_use = registry.champion(settings, "segments")
+    if in_use is not None and clusters.still_fits(
+        registry.load(settings, in_use).pipeline, table, pipeline
+    ):
+        return in_use, False
     model = registry.Model(
         name="segments", version=version, kind="k_means", status="promoted",
         reason="fitted on every customer of the day", trained_as_of=_naive(now), data_from=_naive(_midnight(now)),

@@ -192,7 +192,7 @@ def values(
         if len(past) < LEAST_DAYS:
             continue
         baseline = methods.forecast(past, DAYS, (each["method"],), is_flow=metric.is_flow)[each["method"]]  # fmt: skip
-        width = intervals.half_width(_errors(each), np.array(each["ages"], float), DAYS)
+        width = intervals.half_width(former_errors(each), np.array(each["ages"], float), DAYS)
         first = begun + timedelta(days=len(past))
         parts.append(
             pd.DataFrame(
@@ -229,7 +229,8 @@ FORECAST_COLUMNS = [
 ]  # fmt: skip
 
 
-def _errors(each: dict[str, Any]) -> np.ndarray:
+def former_errors(each: dict[str, Any]) -> np.ndarray:
+    """Errors of a metric's back-test as an array, from the plain values that are stored."""
     rows = [[np.nan if value is None else value for value in row] for row in each["errors"]]
     return np.array(rows, float).reshape(len(rows), -1)
 

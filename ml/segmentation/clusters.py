@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ml.churn.models import signed_log, steady_threads
@@ -26,6 +27,7 @@ AT_RISK, HIBERNATING = "At Risk", "Hibernating"
 CLUSTER_SEGMENTS = (CHAMPIONS, LOYAL, POTENTIAL, AT_RISK, HIBERNATING)
 UNCLASSIFIED = "Unclassified"  # a company with too few customers for five clusters
 MIN_CUSTOMERS = 25
+ENOUGH = 1.1
 
 INPUTS = (
     "days_silent",
@@ -54,12 +56,13 @@ def days_silent(features: pd.DataFrame) -> pd.Series:
     return features["days_since_last_call"].fillna(features["days_since_signup"])
 
 
-def fit(table: pd.DataFrame, *, seed: int) -> tuple[Pipeline, dict[str, str]]:
+def fit(table: pd.DataFrame, *, seed: int, starts: int = 40) -> tuple[Pipeline, dict[str, str]]:
     """Fit scaling and k-means once.
 
     Args:
         table: As `inputs` returns it, one row per customer.
-        seed: Random state of the starts; forty starts make the result the same for nearly any seed.
+        seed: Random state of the starts.
+        starts: Forty make the result the same for nearly any seed.
 
     Returns:
         The pipeline, and the name of each cluster by its number (as text, for JSON).
@@ -78,7 +81,7 @@ def fit(table: pd.DataFrame, *, seed: int) -> tuple[Pipeline, dict[str, str]]:
         [
             ("log", logged),
             ("scale", StandardScaler()),
-            ("k_means", KMeans(n_clusters=len(CLUSTER_SEGMENTS), n_init=40, random_state=seed)),
+            ("k_means", KMeans(n_clusters=len(CLUSTER_SEGMENTS), n_init=starts, random_state=seed)),
         ]
     )
     with steady_threads():
@@ -118,3 +121,18 @@ def assign(
     return pd.Series(
         [names_by_number[str(n)] for n in numbers], index=table.index, name="cluster_segment"
     )
+
+
+def still_fits(in_use: Pipeline, table: pd.DataFrame, fresh: Pipeline) -> bool:
+    """Whether the clusters in use describe a day nearly as well as fresh ones: then they, and their names, are kept.
+
+    Both are measured in the scaling in use: the mean squared distance to the nearest centroid may lie `ENOUGH` above
+    that of the fresh clusters' members to their own means.
+    """
+    with steady_threads():
+        scaled = np.asarray(in_use[:-1].transform(table))
+        kept = (in_use[-1].transform(scaled).min(axis=1) ** 2).mean()
+        numbers = pd.Series(fresh.predict(table))
+    frame = pd.DataFrame(scaled)
+    best = ((frame - frame.groupby(numbers).transform("mean")) ** 2).sum(axis=1).mean()
+    return bool(kept <= ENOUGH * best)
