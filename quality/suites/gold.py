@@ -528,7 +528,8 @@ AFTER_ML = (
     "churn_score_performance",
 )  # fmt: skip
 AFTER_ML_PREFIXES = (
-    "forecast", "kpi_churn_risk", "kpi_cohort_ltv", "kpi_forecast", "kpi_segment", "ml_", "segment_",
+    "customer_next_segments", "forecast", "kpi_churn_risk", "kpi_cohort_ltv", "kpi_segment",
+    "ml_", "segment_",
 )  # fmt: skip
 
 

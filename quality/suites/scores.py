@@ -35,6 +35,11 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
             required=False, may_be_empty=True, checks=(between("share_inside", 0, 1),)
         ),
         "kpi_cohort_ltv": Promise(required=False, may_be_empty=True),
+        # a company has to be two months old before anybody can have moved
+        "segment_transitions": Promise(
+            required=False, may_be_empty=True, checks=(between("probability_30d", 0, 1),)
+        ),
+        "customer_next_segments": Promise(required=False, may_be_empty=True),
         "model_decisions": Promise(required=False),
         # the base rate has no features; the first scores wait a month for what came of them
         "feature_drift": Promise(required=False, may_be_empty=True),
