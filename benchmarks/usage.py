@@ -6,7 +6,8 @@ functions that `warehouse run` calls. History lands by SQL, day by day, as the f
 Reads: nothing; makes its own calls.
 Writes: a scratch folder, which it removes; a table to standard output.
 Run: `make bench-usage`, or `python -m benchmarks.usage --short 200000 --long 2000000` for a small one;
-    `--full-only --long 100000000` builds one long history from nothing and one day more.
+    `--full-only --long 100000000` builds one long history from nothing and one day more;
+    `--against-sql 5000000` compares dbt with its own SQL run by DuckDB alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import Peak, cpu_seconds
 from ingestion.destination.landing import Landing, ensure, opened
@@ -154,6 +156,59 @@ def measure(home: Path, rows: int, days: int) -> tuple[Cost, float, list[dict[st
     return full, peak.bytes, costs
 
 
+def against_sql(scratch: Path, rows: int) -> float:
+    """Build a history by dbt, nothing by dbt, and the history by dbt's SQL in DuckDB alone; prints CPU seconds.
+
+    Returns:
+        What dbt needs for the history beyond what it needs for nothing, by what DuckDB alone needs.
+    """
+    costs = {}
+    for name, calls in (("nothing", 0), ("history", rows)):
+        settings = settings_of(scratch / name, END)
+        land_history(settings, calls)
+        build(settings, ["silver", "gold"], full_refresh=True)  # the project is read
+        costs[name] = timed(lambda: build(settings, ["silver", "gold"], full_refresh=True)).cpu  # noqa: B023 - called at once
+    alone = timed(lambda: _straight(settings)).cpu
+    print(
+        f"{rows:,} calls from nothing: dbt {costs['history']:.1f} CPU s, of nothing {costs['nothing']:.1f}, its SQL alone {alone:.1f}"
+    )
+    return (costs["history"] - costs["nothing"]) / alone
+
+
+def _straight(settings: Settings) -> None:
+    """Run what dbt compiled, models and tests in its order, in one DuckDB connection and a file of its own."""
+    folder = settings.home / "straight"
+    folder.mkdir()
+    with duck.connect(
+        folder / "warehouse.duckdb", memory_limit=MEMORY_LIMIT, threads=THREADS
+    ) as con:
+        for source in SOURCES:
+            con.execute(f"attach '{settings.landing(source)}' as landing_{source} (read_only)")
+        con.execute(f"attach '{settings.warehouse_db}' as built (read_only)")
+        for target in ("dev", "gold"):
+            made = settings.dbt_target_dir / target
+            nodes = json.loads((made / "manifest.json").read_text())["nodes"]
+            results = json.loads((made / "run_results.json").read_text())["results"]
+            for result in sorted(results, key=_ended):
+                node = nodes[result["unique_id"]]
+                con.execute(f"create schema if not exists {node['schema']}")
+                con.execute(_statement(node))
+
+
+def _ended(result: dict[str, Any]) -> str:
+    return max((step["completed_at"] or "" for step in result["timing"]), default="")
+
+
+def _statement(node: dict[str, Any]) -> str:
+    name = f"{node['schema']}.{node['name']}"
+    if node["resource_type"] == "seed":
+        return f"create table {name} as from built.{name}"
+    if node["resource_type"] == "test":
+        return f"select count(*) from ({node['compiled_code']}) as failures"
+    kind = "view" if node["config"]["materialized"] == "view" else "table"
+    return f"create {kind} {name} as {node['compiled_code']}"
+
+
 def report(rows: int, full: Cost, peak: float, costs: Sequence[dict[str, Cost]]) -> float:
     """Print one history's figures; returns the median CPU of a day."""
     print(
@@ -172,10 +227,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--long", type=int, default=20_000_000, help="calls of the long one")
     parser.add_argument("--days", type=int, default=5, help="further days of 100,000 calls")
     parser.add_argument("--full-only", action="store_true", help="the long history alone, one day")
+    parser.add_argument("--against-sql", type=int, metavar="CALLS", help="dbt beside its own SQL")
     chosen = parser.parse_args(arguments)
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
     medians = {}
     try:
+        if chosen.against_sql:
+            ratio = against_sql(scratch, chosen.against_sql)
+            print(f"dbt less nothing / its SQL alone: {ratio:.2f}")
+            return
         for rows in (chosen.long,) if chosen.full_only else (chosen.short, chosen.long):
             full, peak, costs = measure(
                 scratch / str(rows), rows, 1 if chosen.full_only else chosen.days

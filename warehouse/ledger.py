@@ -307,8 +307,8 @@ def is_published(settings: Settings, version: str) -> bool:
         return found.fetchall()[0][0] > 0
 
 
-def last_training(settings: Settings) -> datetime | None:
-    """When the model registry last took in a trained model (aware, UTC); None before the first."""
+def last_training(settings: Settings, code_version: str) -> datetime | None:
+    """When the model registry last took in a model trained by this version of the code (aware, UTC); None before."""
     if not settings.ops_db.exists():
         return None
     with ops(settings) as con:
@@ -317,6 +317,8 @@ def last_training(settings: Settings) -> datetime | None:
         ).fetchone()
         if not exists or not exists[0]:
             return None
-        row = con.execute("select max(trained_as_of) from model_registry").fetchone()
+        row = con.execute(
+            "select max(trained_as_of) from model_registry where code_version = ?", [code_version]
+        ).fetchone()
     trained_at = row[0] if row else None
     return trained_at.replace(tzinfo=UTC) if trained_at else None

@@ -108,13 +108,14 @@ def gate(settings: Settings, names: list[str], say: Say) -> Figures:
 
 
 def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
-    """Train all models, if there is none or the last training is a week old."""
+    """Train all models, if this version of the code has trained none, or the last training is a week old."""
     import ml
+    from ml.registry import code_version
     from warehouse.ledger import last_training
 
     if not settings.warehouse_db.exists():
         raise NothingToDo("there is no gold to train on yet")
-    trained_at = last_training(settings)
+    trained_at = last_training(settings, code_version())
     if not force and trained_at is not None and clock.now(settings) - trained_at < TRAIN_EVERY:
         return {"trained": False, "last_trained_at": trained_at.isoformat()}
     say("fitting candidates")
@@ -126,11 +127,13 @@ def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
 
 
 def score(settings: Settings, say: Say) -> Figures:
-    """Write scores, segments and lifetime values to schema ml (and train first, where nothing ever was)."""
+    """Write scores, segments and lifetime values to schema ml (and train first, where this code never did)."""
     import ml
+    from ml.registry import code_version
     from warehouse.ledger import last_training
 
-    if last_training(settings) is None:
+    # a model of other code may ask for features that are no longer made
+    if last_training(settings, code_version()) is None:
         train(settings, say, force=True)
     say("scoring customers")
     return ml.score(settings).figures()

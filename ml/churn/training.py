@@ -136,9 +136,10 @@ def _train_churn(
     label = data["churns"].astype(int)
     report = _evaluated(data, table, label)
     if report is None:
-        decision = promotion.undecided(
-            _too_young(data, label), registry.champion(settings, "churn")
-        )
+        champion = registry.champion(settings, "churn")
+        if champion is not None and not set(champion.features) <= set(columns):
+            champion = None  # it can't score what is made now
+        decision = promotion.undecided(_too_young(data, label), champion)
         figures: dict[str, Any] = {
             "best": {"base_rate": float(label.mean()) if len(label) else None}
         }

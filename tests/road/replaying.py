@@ -147,7 +147,7 @@ class Builds:
         os.environ.update(dbt_environment(settings) | {"WAREHOUSE_DB": database})
         os.chdir(settings.home)
         options = [
-            "--quiet", "--project-dir", str(DBT_PROJECT), "--target", "dev", "--target-path", "dbt/dev", "--log-path", "logs/dbt",
+            "--quiet", "--project-dir", str(DBT_PROJECT), "--target", "dev", "--target-path", str(settings.dbt_target_dir / "dev"), "--log-path", str(settings.logs_dir / "dbt"),
             "--log-level-file", "none",
         ]  # fmt: skip
         tests = ["--exclude-resource-types", "test", "--exclude-resource-types", "unit_test"]

@@ -42,7 +42,7 @@ def passed(settings, gate, *, success=True):
 def test_nothing_holds_before_the_first_run(settings):
     assert ledger.builds(settings) == []
     assert ledger.latest_checks(settings) == {}
-    assert ledger.last_training(settings) is None
+    assert ledger.last_training(settings, "new") is None
     assert set(ledger.standing(settings, GATES)) == set(GATES)
 
 
@@ -100,7 +100,10 @@ def test_checks_without_any_build_clear_nothing(settings):
 
 def test_last_training_reads_the_registry(settings):
     con = duck.connect(settings.ops_db)
-    con.execute("create table model_registry (trained_as_of timestamp)")
-    con.execute("insert into model_registry values ('2025-02-01'), ('2025-02-08')")
+    con.execute("create table model_registry (trained_as_of timestamp, code_version varchar)")
+    con.execute(
+        "insert into model_registry values ('2025-02-01', 'new'), ('2025-02-08', 'new'), ('2025-02-09', 'old')"
+    )
     con.close()
-    assert ledger.last_training(settings) == datetime(2025, 2, 8, tzinfo=UTC)
+    assert ledger.last_training(settings, "new") == datetime(2025, 2, 8, tzinfo=UTC)
+    assert ledger.last_training(settings, "newest") is None
