@@ -232,7 +232,7 @@ FORECAST_COLUMNS = [
 def former_errors(each: dict[str, Any]) -> np.ndarray:
     """Errors of a metric's back-test as an array, from the plain values that are stored."""
     rows = [[np.nan if value is None else value for value in row] for row in each["errors"]]
-    return np.array(rows, float).reshape(len(rows), -1)
+    return np.array(rows, float).reshape(len(rows), backtest.HORIZON_DAYS)
 
 
 def _begun(days: pd.DataFrame, name: str) -> tuple[pd.Timestamp, np.ndarray]:

@@ -123,6 +123,7 @@ def test_a_short_history_is_not_back_tested():
     chosen = company.choose(days)
     assert {each["method"] for each in chosen.values()} == {"drift"}
     assert all(each["rows"] == [] for each in chosen.values())
+    assert company.former_errors(chosen["mrr"]).shape == (0, backtest.HORIZON_DAYS)
 
 
 def test_widths_by_hand():
