@@ -1,7 +1,8 @@
 """The order of the tests, and who runs them.
 
 Fast tests first: what takes long (marked `slow`) runs after everything else, the longest of it first, so that two workers end
-together; Airflow, which keeps two processors busy itself, comes last. A file's tests stay with one worker, and so do those of `tests/road`: what they share is built once.
+together; Airflow, which keeps two processors busy itself, comes last. A file's tests stay with one worker, and so do those of a
+folder whose company is built once.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import parsed
 
-SHARED = "tests/road/"
+SHARED = ("tests/road/", "tests/ml/")
 
 
 class ByFile(LoadScopeScheduling):
     """Hands out whole files; a folder that shares one warehouse is handed out as one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return SHARED if nodeid.startswith(SHARED) else nodeid.split("::", 1)[0]
+        folders = [folder for folder in SHARED if nodeid.startswith(folder)]
+        return folders[0] if folders else nodeid.split("::", 1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ByFile:

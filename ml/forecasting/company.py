@@ -138,7 +138,9 @@ def choose(days: pd.DataFrame) -> dict[str, dict[str, Any]]:
             continue
         tested = backtest.back_test(values, is_flow=metric.is_flow)
         if tested is None:
-            method = "drift" if len(values) >= backtest.LEAST_DAYS else "naive"
+            # a first year's growth of MRR goes on for no other (on a ten months' company drift was wrong by half)
+            goes_on = metric.is_flow and len(values) >= backtest.LEAST_DAYS
+            method = "drift" if goes_on else "naive"
             found[name] = {"method": method, "errors": [], "ages": [], "rows": []}
             continue
         rows = [
