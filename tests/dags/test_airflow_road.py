@@ -47,7 +47,7 @@ class Api:
         return answer.json()
 
     def trigger(self, dag, **conf):
-        """Trigger a run; asked again while Airflow's SQLite is busy and the API answers 5xx."""
+        """Trigger a run; asked again while Airflow's SQLite is busy and the API answers 5xx, which it does after a minute."""
 
         def asked():
             answer = self.session.post(
@@ -60,7 +60,7 @@ class Api:
             answer.raise_for_status()
             return answer.json()["dag_run_id"]
 
-        return self.wait(asked, seconds=60)
+        return self.wait(asked, seconds=300)
 
     def runs(self, dag):
         return self.get(f"/dags/{dag}/dagRuns", limit=100)["dag_runs"]
