@@ -162,17 +162,20 @@ def against_sql(scratch: Path, rows: int) -> float:
     Returns:
         What dbt needs for the history beyond what it needs for nothing, by what DuckDB alone needs.
     """
-    costs = {}
-    for name, calls in (("nothing", 0), ("history", rows)):
-        settings = settings_of(scratch / name, END)
-        land_history(settings, calls)
-        build(settings, ["silver", "gold"], full_refresh=True)  # the project is read
-        costs[name] = timed(lambda: build(settings, ["silver", "gold"], full_refresh=True)).cpu  # noqa: B023 - called at once
-    alone = timed(lambda: _straight(settings)).cpu
+    nothing, history = settings_of(scratch / "nothing", END), settings_of(scratch / "history", END)
+    of_nothing, by_dbt = _full_build(nothing, 0), _full_build(history, rows)
+    alone = timed(lambda: _straight(history)).cpu
     print(
-        f"{rows:,} calls from nothing: dbt {costs['history']:.1f} CPU s, of nothing {costs['nothing']:.1f}, its SQL alone {alone:.1f}"
+        f"{rows:,} calls from nothing: dbt {by_dbt:.1f} CPU s, of nothing {of_nothing:.1f}, its SQL alone {alone:.1f}"
     )
-    return (costs["history"] - costs["nothing"]) / alone
+    return (by_dbt - of_nothing) / alone
+
+
+def _full_build(settings: Settings, calls: int) -> float:
+    """CPU seconds of a full build of so many calls, when dbt has read the project before."""
+    land_history(settings, calls)
+    build(settings, ["silver", "gold"], full_refresh=True)
+    return timed(lambda: build(settings, ["silver", "gold"], full_refresh=True)).cpu
 
 
 def _straight(settings: Settings) -> None:

@@ -277,7 +277,7 @@ def run_dbt(
     line = [
         DBT, "--log-format", "json", "--log-path",
         str(settings.logs_dir / "dbt"),
-        # each statement would cost as much to log as to run; they stand in the target folder
+        # debug lines are up to a tenth of a build's CPU; the statements stand in the target folder
         "--log-level-file", "info",
         verb, "--project-dir", str(DBT_PROJECT), "--target", target, "--target-path",
         str(target_path),

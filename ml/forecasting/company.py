@@ -156,6 +156,11 @@ def choose(days: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return found
 
 
+_SUMMED = [
+    "actual_mean", "mean_absolute_error", "naive_error", "seasonal_naive_error", "share_inside",
+]  # fmt: skip
+
+
 def figures(chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Per metric: the chosen method's error, those of the benchmarks, and the share inside the interval."""
     told = {}
@@ -164,14 +169,14 @@ def figures(chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:
             continue
         rows = pd.DataFrame(each["rows"])
         rows = rows[rows["is_chosen"]]
-        actual = float((rows["actual_mean"] * rows["days"]).sum()) or 1.0
-        mean = lambda column, rows=rows: float((rows[column] * rows["days"]).sum())  # noqa: E731
+        summed = rows[_SUMMED].multiply(rows["days"], axis=0).sum()
+        actual = summed["actual_mean"] or 1.0
         told[name] = {
             "method": each["method"],
-            "error": mean("mean_absolute_error") / actual,
-            "naive_error": mean("naive_error") / actual,
-            "seasonal_naive_error": mean("seasonal_naive_error") / actual,
-            "share_inside": mean("share_inside") / float(rows["days"].sum()),
+            "error": float(summed["mean_absolute_error"] / actual),
+            "naive_error": float(summed["naive_error"] / actual),
+            "seasonal_naive_error": float(summed["seasonal_naive_error"] / actual),
+            "share_inside": float(summed["share_inside"] / rows["days"].sum()),
         }
     return told
 

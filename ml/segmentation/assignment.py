@@ -41,7 +41,10 @@ def customer_segments(
     )
     pipeline = model.pipeline if model else None
     named = model.details["names"] if model else {}
-    whole = lambda name: rows[name].fillna(0).round().astype("int64")  # noqa: E731
+
+    def whole(name: str) -> pd.Series:
+        return rows[name].fillna(0).round().astype("int64")
+
     return pd.DataFrame(
         {
             "customer_id": rows["customer_id"],

@@ -147,7 +147,10 @@ def held_out(counts: pd.DataFrame, scheme: str) -> dict[str, float]:
         return {}
     sizes = before[before["scheme"] == scheme].groupby("to_segment")["customers"].sum()
     share = ((sizes + 1) / (sizes + 1).sum()).reindex(told.columns)
-    loss = lambda chance: float(-(moved * np.log(chance)).to_numpy().sum() / moved.to_numpy().sum())  # noqa: E731
+
+    def loss(chance: pd.DataFrame) -> float:
+        return float(-(moved * np.log(chance)).to_numpy().sum() / moved.to_numpy().sum())
+
     return {
         "log_loss": loss(told),
         "log_loss_of_sizes": loss(pd.DataFrame([share] * len(told), index=told.index)),
