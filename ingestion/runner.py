@@ -389,7 +389,7 @@ def _sync_connector(
             now=now,
             sync_id=sync_id,
             window=window,
-            broken_off={stream: states[stream] for stream in broken_off & states.keys()},
+            broken_off=_where_broken_off(broken_off & going_on, states),
         )
         try:
             with connectors.started(
@@ -522,6 +522,13 @@ def _refuse_stuck(name: str, streams: set[str]) -> None:
             "sync again with --restart-from-complete, which reads on from the last state at which the stream was "
             "complete (kept for this name; --resume takes it back)",
         )
+
+
+def _where_broken_off(streams: set[str], states: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Key and state that each stream goes on from: its own, or that of all streams."""
+    common = next((key for key in (GLOBAL, LEGACY) if key in states), None)
+    keys = {stream: common or stream for stream in streams}
+    return {stream: (key, states[key]) for stream, key in keys.items() if key in states}
 
 
 def _descriptors(catalog: dict[str, Any], tables: dict[str, str]) -> dict[str, dict[str, Any]]:

@@ -100,7 +100,7 @@ class Destination:
         now: datetime,
         sync_id: int,
         window: tuple[date, date] | None = None,
-        broken_off: dict[str, Any] | None = None,
+        broken_off: dict[str, tuple[str, Any]] | None = None,
     ) -> None:
         self.tables = {stream: plan.name for stream, plan in plans.items()}
         self.plans = {plan.name: plan for plan in plans.values()}
@@ -204,8 +204,10 @@ class Destination:
 
     def _is_stuck(self, stream: str) -> bool:
         """Whether a stream still has the state in which the last sync broke off."""
-        state = self.broken_off.get(stream)
-        return state is not None and self._last_states.get(stream, state) == state
+        if stream not in self.broken_off:
+            return False
+        key, state = self.broken_off[stream]  # its own, or that of all streams
+        return self._last_states.get(key, state) == state
 
     def _reclaim(self) -> None:
         """Start the spool anew where nothing waits in it."""
@@ -479,9 +481,10 @@ class Destination:
             return  # a backfill leaves the cursor where it is
         latest = {key: state for part in slices for key, state, _ in part.states}
         if latest:
-            landing.keep_kind_of_state(
-                next((key for key in latest if key in (GLOBAL, LEGACY)), None)
-            )
+            common = next((key for key in latest if key in (GLOBAL, LEGACY)), None)
+            landing.keep_kind_of_state(common)
+            if common:
+                landing.mark_open(set(self.plans) - self._finished, load_id)
         for key, state in latest.items():
             if key not in self.plans and key not in (GLOBAL, LEGACY):
                 continue

@@ -397,23 +397,41 @@ class Landing:
             key: `messages.GLOBAL`, `messages.LEGACY`, or None for states by stream.
         """
         self.con.execute(
-            "delete from landing.state where case when ? is null then stream in (?, ?) else stream != ? end",
+            "delete from landing.state where case when ? is null then stream in (?, ?) "
+            "else stream != ? and state is not null end",
             [key, GLOBAL, LEGACY, key],
         )
+
+    def mark_open(self, streams: Iterable[str], load_id: int) -> None:
+        """These streams are not complete at the state of all streams: a cursor row without a cursor says so.
+
+        Inside a transaction; `mark_complete` takes it back.
+        """
+        for stream in sorted(streams):
+            self.con.execute("delete from landing.state where stream = ?", [stream])
+            self.con.execute(
+                "insert into landing.state values (?, null, null, false, ?)", [stream, load_id]
+            )
 
     def mark_complete(self, streams: Iterable[str]) -> None:
         """The latest state of these streams is one at which the stream was complete."""
         for stream in streams:
+            self.con.execute(
+                "delete from landing.state where stream = ? and state is null", [stream]
+            )
             self.con.execute(
                 "update landing.state set complete_state = state, is_complete = true where stream = ?",
                 [stream],
             )
 
     def broken_off(self) -> set[str]:
-        """Streams that have landed rows and a cursor, but were not complete there."""
+        """Streams that have landed rows and a cursor, but were not complete there.
+
+        At a state of all streams also those without rows: it may say of each of them that it is done.
+        """
         rows = self.con.execute(
-            "select stream from landing.state where not is_complete and stream in "
-            "(select stream from landing.loads group by stream having sum(rows_landed) > 0)"
+            "select stream from landing.state where not is_complete and (state is null or stream in "
+            "(select stream from landing.loads group by stream having sum(rows_landed) > 0))"
         ).fetchall()
         return {stream for (stream,) in rows}
 
