@@ -50,11 +50,13 @@ class StreamPlan:
         rules: What its records must be.
         renew: Full refresh: rows go into a new generation, which replaces the old one when it is
             COMPLETE.
+        window_field: The field by which a window read has every record, so that absence means deletion.
     """
 
     name: str
     rules: Rules
     renew: bool = False
+    window_field: str | None = None
 
 
 @dataclass
@@ -113,6 +115,9 @@ class Destination:
         self.rows = self.quarantined = self.loads = self.received = 0
         self.rows_by_stream: Counter[str] = Counter()
         self.wrong_mode = 0
+        self.gone: dict[
+            str, int | None
+        ] = {}  # records of a window that are there no more, by stream
         self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
         self._spool = spool.open("w+b")
         self._size = 0
@@ -124,6 +129,7 @@ class Destination:
         self._generations: dict[str, int] = {}
         self._begun: dict[str, int] = {}  # generations of the commit under way
         self._last_states: dict[str, Any] = {}
+        self._first_load: int | None = None
         self._position = 0
         self._last_commit = time.monotonic()
         self._started = datetime.now(UTC)
@@ -232,6 +238,7 @@ class Destination:
         is_whole = slices[-1].end - slices[0].start <= PIECE_BYTES
         held: list[_Part] = []
         with self.open() as landing, landing.transaction() as load_id:
+            self._first_load = self._first_load or load_id
             tally = _Tally()
             for piece in self._pieces(slices):
                 parts = self._sift(landing.checker, piece, slices, tally, only)
@@ -499,6 +506,12 @@ class Destination:
             generation = self._generation(landing, stream, load_id)
             if generation > landing.current_generation(stream):
                 landing.complete_generation(stream, generation, load_id, self.sync_id)
+            field = self.plans[stream].window_field
+            if self.window and field and stream not in self._finished:
+                self.gone[stream] = landing.replace_window(
+                    load_id, stream, field, self.window, since=self._first_load or load_id,
+                    generation=generation, sync_id=self.sync_id,
+                )  # fmt: skip
             if not self.window:
                 landing.set_complete_through(stream, self.now)
         if not self.window:
