@@ -178,6 +178,8 @@ def schema_of(rules: Any) -> dict[str, Any]:
         properties[rule.name] = kinds.get(rule.kind, {}) | {
             key: value for key, value in bounds.items() if isinstance(value, int | float)
         }
+        if rule.epoch:
+            properties[rule.name] |= {"x-epoch": True}
     required = [rule.name for rule in rules.fields if rule.required]
     return {
         "type": "object",

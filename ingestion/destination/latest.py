@@ -61,7 +61,10 @@ def view_sql(raw: str, about: Described) -> str:
     read, drifts = [], []
     for number, (name, column) in enumerate(columns.items(), start=1):
         text = f"texts[{number}]"
-        typed = _typed(text, kind_of(about.fields[name]))
+        schema = about.fields[name]
+        typed = _typed(text, kind_of(schema))
+        if isinstance(schema, dict) and schema.get("x-epoch"):
+            typed = f"coalesce({typed}, {_epoch(text)})"
         read.append(f"{typed} as {column}")
         if typed != text:
             drifts.append(
@@ -135,6 +138,12 @@ def _typed(text: str, kind: Kind) -> str:
             f"else try_cast({text} as timestamp) end"
         )
     return f"try_cast({text} as {_TYPES[kind]})" if kind in _TYPES else text
+
+
+def _epoch(text: str) -> str:
+    """SQL that reads seconds since 1970, or milliseconds from 12 digits on, as a UTC instant; null where it is none."""
+    scale = f"if(strlen(split_part({text}, '.', 1)) >= 12, 1000, 1000000)"
+    return f"make_timestamp((try_cast({text} as decimal(20, 6)) * {scale})::bigint)"
 
 
 def text_sql(path: Path) -> str:
