@@ -11,9 +11,11 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -69,6 +71,19 @@ def calls() -> list[Call]:
         for line in chance.sample(lines, 15)
     ]
     return [*lines, *newer, *chance.sample(lines, 15)]
+
+
+def spread_calls() -> list[Call]:
+    """Calls of three weeks whose latencies lie between 1 ms and a minute, as many short as long ones."""
+    chance = random.Random(SEED)
+    return [
+        {
+            "request_id": f"s{n}", "customer_id": "acc", "endpoint": "/e", "method": "GET", "status_code": 200,
+            "response_time_ms": round(60_000 ** chance.random() + 0.001, 3), "bytes_processed": chance.randrange(10**9),
+            "timestamp": FIRST_DAY + timedelta(seconds=chance.randrange(21 * 86_400)),
+        }
+        for n in range(1200)
+    ]  # fmt: skip
 
 
 def told(line: Call, name: str, zone: timezone | int = UTC) -> Call:
@@ -221,6 +236,7 @@ def usage(india: None, tmp_path_factory: pytest.TempPathFactory) -> Usage:
     )
     ensure_all(settings)
     found = Usage(settings, folder)
+    found.put("spread", {"all.jsonl": written(spread_calls(), "spread")}, 0)
     deliveries = {name: way(calls(), name) for name, way in WAYS.items()}
     for step in range(STEPS):
         for name, steps in deliveries.items():
@@ -303,6 +319,34 @@ def test_the_same_calls_are_the_same_rows(usage: Usage, name: str, table: str) -
     expected = asked(usage, table, "plain")
     assert len(expected) > 10
     assert asked(usage, table, name, later=7 if name == "week" else 0) == expected
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month"])
+def test_days_add_up_to_weeks_and_months(usage: Usage, period: str) -> None:
+    """Sums are exact; a percentile is within 5 % of the call's own, read off the sums of equal buckets and not off the days' percentiles."""
+    ours = "where endpoint = '/spread/e'"
+    merged = rows_of(
+        usage.settings,
+        f"select date_trunc('{period}', date_partition)::date, sum(calls), sum(bytes_processed), sum(response_time_ms_sum), "
+        f"max(response_time_ms_max), list(latency_histogram) from gold.agg_api_usage_daily {ours} group by 1 order by 1",
+    )
+    exact = rows_of(
+        usage.settings,
+        f"select date_trunc('{period}', date_partition)::date, count(*), sum(bytes_processed), sum(response_time_ms), "
+        "max(response_time_ms), list(response_time_ms order by response_time_ms) "
+        f"from gold.fact_api_usage {ours} group by 1 order by 1",
+    )
+    assert [row[:5] for row in merged] == [row[:5] for row in exact]
+    assert len(exact) == {"day": 21, "week": 4, "month": 1}[period]
+    for (*_, histograms), (*_, latencies) in zip(merged, exact, strict=True):
+        buckets: Counter[int] = Counter()
+        for histogram in histograms:
+            buckets.update(histogram)
+        assert buckets.total() == len(latencies)
+        for share in (0.5, 0.95, 0.99):
+            rank = math.ceil(share * len(latencies))
+            bucket = next(b for b in sorted(buckets) if sum(n for c, n in buckets.items() if c <= b) >= rank)  # fmt: skip
+            assert 1.1 ** (bucket - 0.5) == pytest.approx(float(latencies[rank - 1]), rel=0.05)
 
 
 def test_a_backfill_changes_only_its_day(usage: Usage) -> None:
