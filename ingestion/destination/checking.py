@@ -1,4 +1,4 @@
-"""The check of a batch of lines: most are proved good by their shape, DuckDB filters the rest, Python judges what it suspects.
+"""The check of a batch of lines: most are proved good by their shape, the rest DuckDB filters and Python judges.
 
 Reads and writes: nothing. Run: imported by the destination and by the file reader.
 """

@@ -244,7 +244,9 @@ def _overlong_row(number: int, head: bytes, length: int) -> tuple[int, str, str]
 
 
 def _overlong(number: int, head: bytes, length: int) -> Piece:
-    return Piece(Lines.of([""]), np.array([number], np.int64), [_overlong_row(number, head, length)], _HEAD)
+    return Piece(
+        Lines.of([""]), np.array([number], np.int64), [_overlong_row(number, head, length)], _HEAD
+    )
 
 
 # --- CSV ------------------------------------------------------------------------------------------

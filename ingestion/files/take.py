@@ -262,7 +262,7 @@ class FileTaker:
     # --- landing ----------------------------------------------------------------------------------
 
     def _commit(self, first: _Read | None, belt: Belt[Part]) -> _Read | None:
-        """Commit a file, those that come without keeping anybody waiting, and the ledger's rows; returns the next file."""
+        """Commit a file, those that come without delay, and the ledger's rows; returns the next file."""
         reads: list[_Read] = []
         following: list[_Read] = []  # what came, but belongs into another commit
 
