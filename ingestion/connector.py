@@ -36,7 +36,7 @@ from warehouse.sources import SourceSpec
 log = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux; elsewhere the pipe stays small
 _NEEDED = (
     "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "VIRTUAL_ENV", "SYSTEMROOT",

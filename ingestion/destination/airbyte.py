@@ -32,7 +32,7 @@ from warehouse.settings import Settings
 
 # small slices wait until so much has come together: row groups of DuckDB (122,880 rows) that are full are written
 # compressed at once, others are compressed again with the next commit …
-COMMIT_BYTES = 128 << 20
+COMMIT_BYTES = 192 << 20
 COMMIT_SECONDS = 15.0  # … or so much time has gone by
 PIECE_BYTES = 8 << 20  # are sifted at once
 SPOOL_BYTES = COMMIT_BYTES + (64 << 20)  # wait in memory; more of one slice waits in a file

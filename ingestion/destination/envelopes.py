@@ -63,19 +63,21 @@ class _Form:
     def fits(self, lines: Lines) -> np.ndarray:
         """Mask of the lines that have this text around something."""
         first, last = self.digits
-        tails = lines.tails(len(self.after))
-        same = tails == np.frombuffer(self.after, np.uint8)
-        digits = tails[:, first:last]
-        same[:, first:last] = (digits >= _ZERO) & (digits <= _NINE)
-        heads = lines.heads(len(self.before)) == np.frombuffer(self.before, np.uint8)
+        digits = lines.tails(len(self.after) - first)[:, : last - first]
         # not so short that the two would overlap
         is_long = lines.sizes > len(self.before) + len(self.after)
-        return is_long & heads.all(axis=1) & same.all(axis=1)
+        return (
+            is_long
+            & lines.begin_with(self.before)
+            & lines.end_with(self.after[last:])
+            & lines.end_with(self.after[:first], len(self.after) - first)
+            & ((digits >= _ZERO) & (digits <= _NINE)).all(axis=1)
+        )
 
     def cut(self, index: np.ndarray, lines: Lines) -> Records:
         """The records of lines that fit."""
         first, last = self.digits
-        digits = lines.tails(len(self.after))[:, first:last].astype(np.int64) - _ZERO
+        digits = lines.tails(len(self.after) - first)[:, : last - first].astype(np.int64) - _ZERO
         millis = digits @ (10 ** np.arange(last - first)[::-1])
         emitted = millis.astype("datetime64[ms]").astype("datetime64[us]")
         return Records(index, lines.cut(len(self.before), len(self.after)), emitted)

@@ -17,6 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NEWLINE, _RETURN = 10, 13
+_BLOCK = (
+    256 << 10
+)  # bytes that are searched at once: what is made of them stays in the processor's cache
 _INLINE = 12  # bytes of a text that Arrow keeps in the view itself
 _PREFIX = 4  # of a longer one it keeps so many there
 
@@ -41,12 +44,15 @@ class Lines:
     def split(cls, data: bytes) -> Lines:
         r"""Lines of a text that ends with "\n", without their line ends ("\n" or "\r\n")."""
         everything = np.frombuffer(data, np.uint8)
-        newlines = np.flatnonzero(everything == _NEWLINE)
+        newlines = np.concatenate(
+            [
+                np.flatnonzero(everything[at : at + _BLOCK] == _NEWLINE) + at
+                for at in range(0, max(len(data), 1), _BLOCK)
+            ]
+        )
         starts = np.concatenate(([0], newlines[:-1] + 1)) if len(newlines) else newlines
-        ends = newlines
-        if b"\r\n" in data:
-            ends = newlines - ((newlines > starts) & (everything[newlines - 1] == _RETURN))
-        return cls(data, starts, ends)
+        returns = (newlines > starts) & (everything[newlines - 1] == _RETURN)
+        return cls(data, starts, newlines - returns if returns.any() else newlines)
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Lines:
@@ -117,12 +123,23 @@ class Lines:
         ends[which] = self.starts[which]
         return Lines(self.data, self.starts, ends)
 
-    def heads(self, size: int) -> np.ndarray:
-        """The first bytes of each line, a row each; of lines shorter than that the row says something else."""
-        return self._at(self.starts, size)
+    def begin_with(self, text: bytes) -> np.ndarray:
+        """Which lines begin with a text, as a mask."""
+        return self._say(self.starts, text) & (self.sizes >= len(text))
+
+    def end_with(self, text: bytes, after: int = 0) -> np.ndarray:
+        """Which lines end with a text, followed by so many other bytes, as a mask."""
+        size = len(text) + after
+        return self._say(self.ends - size, text) & (self.sizes >= size)
+
+    def _say(self, places: np.ndarray, text: bytes) -> np.ndarray:
+        if not text:
+            return np.ones(len(places), bool)
+        found = np.ascontiguousarray(self._at(places, len(text)))
+        return found.view(f"S{len(text)}")[:, 0] == text
 
     def tails(self, size: int) -> np.ndarray:
-        """The last bytes of each line; likewise."""
+        """The last bytes of each line, a row each; of lines shorter than that the row says something else."""
         return self._at(self.ends - size, size)
 
     def _at(self, places: np.ndarray, size: int) -> np.ndarray:
@@ -138,7 +155,7 @@ class Lines:
         views = np.zeros((len(self), 4), np.int32)
         sizes = self.sizes
         views[:, 0] = sizes
-        views[:, 1:2] = np.ascontiguousarray(self.heads(_PREFIX)).view(np.int32)
+        views[:, 1:2] = np.ascontiguousarray(self._at(self.starts, _PREFIX)).view(np.int32)
         views[:, 3] = self.starts
         short = np.flatnonzero(sizes <= _INLINE)
         inline = views.view(np.uint8).reshape(len(self), 16)

@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from ingestion.destination.lines import Lines
 from warehouse.errors import IncompleteLoad
 
@@ -92,8 +90,7 @@ def _candidates(data: bytes) -> list[int]:
     """Where lines start that may be something else than a record."""
     lines = Lines.split(data)
     for begin in _RECORD_BEGINS:  # as connectors begin a RECORD
-        begun = (lines.heads(len(begin)) == np.frombuffer(begin, np.uint8)).all(axis=1)
-        lines = lines.take(~begun)
+        lines = lines.take(~lines.begin_with(begin))
     return lines.starts.tolist() if len(lines) <= _FEW else sorted(_marked(data))
 
 
