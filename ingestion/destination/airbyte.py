@@ -276,7 +276,9 @@ class Destination:
         """Insert what the slices hold while it is sifted; returns the rows landed and set aside, by stream."""
         landed: Counter[str] = Counter()
         aside: Counter[str] = Counter()
-        with ahead(sifter.parts(landing.checker, self._pieces(slices))) as belt:
+        pieces = self._pieces(slices)
+        threads = self.settings.threads
+        with ahead(sifter.parts(landing.checker, pieces, threads=threads)) as belt:
             part = belt.take()
             while part:
                 run = _Run(part, belt)

@@ -123,6 +123,8 @@ def opened(
             landing = Landing(con, source, settings)
             landing.create((*known, *streams))
             yield landing
+            # what closing would do, but it would merge row groups whatever `max_vacuum_tasks` says
+            con.execute("checkpoint")
         except duckdb.Error as error:  # a full disk, no memory: what a person can act on
             raise WarehouseError(
                 f"{path.name}: {str(error).splitlines()[0][:300]}",
@@ -130,6 +132,7 @@ def opened(
                 "or repair the file, then sync again",
             ) from error
         finally:
+            landing.checker.close()
             con.close()
 
 

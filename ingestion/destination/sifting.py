@@ -5,8 +5,9 @@ Reads and writes: nothing. Run: imported by `ingestion.destination.airbyte`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -52,6 +53,20 @@ class Tally:
     wrong_mode: int = 0
     lines: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Take in what was seen of the next piece."""
+        self.records += other.records
+        self.bad += other.bad
+        self.first_bad = other.first_bad | self.first_bad
+        self.unasked += other.unasked
+        self.wrong_mode += other.wrong_mode
+        self.lines += other.lines
+
+    def count_bad(self, number: int, row: BadRow) -> None:
+        """Count a bad row of a slice."""
+        self.bad[number] += 1
+        self.first_bad.setdefault(number, row)
+
 
 class Sifter:
     """Sifts the slices of one commit, piece by piece; `tally` is whole once all pieces are."""
@@ -84,22 +99,40 @@ class Sifter:
         self._ends = np.cumsum(list(slices))
         self._before = position
 
-    def parts(self, con: duckdb.DuckDBPyConnection, pieces: Iterable[bytes]) -> Iterator[Part]:
+    def parts(
+        self, con: duckdb.DuckDBPyConnection, pieces: Iterable[bytes], *, threads: int
+    ) -> Iterator[Part]:
         """All parts of all pieces, in order.
 
         Args:
-            con: Where DuckDB checks.
+            con: Where DuckDB checks; each piece gets a cursor of its own.
             pieces: Bytes that end with a line.
+            threads: How many pieces are sifted at a time.
         """
-        for piece in pieces:
-            yield from self._parts(con, piece)
+        under_way: deque[Future[tuple[list[Part], Tally]]] = deque()
+        first = 0
+        with ThreadPoolExecutor(threads) as pool:
+            for piece in pieces:
+                under_way.append(pool.submit(self._sift, con.cursor(), piece, first))
+                first += piece.count(b"\n")
+                if len(under_way) > threads:
+                    yield from self._sifted(under_way.popleft())
+            while under_way:
+                yield from self._sifted(under_way.popleft())
 
-    def _parts(self, con: duckdb.DuckDBPyConnection, piece: bytes) -> Iterator[Part]:
+    def _sifted(self, done: Future[tuple[list[Part], Tally]]) -> list[Part]:
+        parts, tally = done.result()
+        self.tally.add(tally)
+        return parts
+
+    def _sift(
+        self, con: duckdb.DuckDBPyConnection, piece: bytes, first: int
+    ) -> tuple[list[Part], Tally]:
+        """Sift a piece before which so many lines stand."""
         lines, broken = repaired(Lines.split(piece))
-        first = self.tally.lines
         which = np.searchsorted(self._ends, np.arange(first, first + len(lines)), side="right")
         positions = np.arange(len(lines)) + (self._before + first + 1)
-        self.tally.lines += len(lines)
+        parts, tally = [], Tally(lines=len(lines))
         found = envelopes.opened(lines, naive(self.now))
         aside = found.aside | {index: ("not UTF-8", text) for index, text in broken.items()}
         for name, records in found.records.items():
@@ -109,14 +142,15 @@ class Sifter:
             at = records.index
             if name in self.tables:
                 checked = self._check(con, stream, name, records, lines, aside)
-                yield self._part(stream, records, checked, which[at], positions[at])
+                parts.append(_part(stream, records, checked, which[at], positions[at], tally))
                 at = np.delete(at, [n for n in checked.blank if int(at[n]) in aside])
             else:  # not asked for; the selection, not the connector, decides
-                self.tally.unasked[name] += len(at)
+                tally.unasked[name] += len(at)
             for number, count in zip(*np.unique(which[at], return_counts=True), strict=True):
-                self.tally.records[int(number), stream] += int(count)
+                tally.records[int(number), stream] += int(count)
         if aside and (self.only is None or self.only >= set(self.rules)):
-            yield self._unknown(aside, which, positions)
+            parts.append(_unknown(aside, which, positions, tally))
+        return parts, tally
 
     def _check(
         self,
@@ -145,39 +179,37 @@ class Sifter:
             records.lines = Lines.of(texts)
         return checked
 
-    def _part(
-        self,
-        stream: str,
-        records: envelopes.Records,
-        checked: checking.Checked,
-        which: np.ndarray,
-        positions: np.ndarray,
-    ) -> Part:
-        """Split a stream's records into what lands and what is set aside."""
-        bad = []
-        for index, reason in sorted(checked.bad.items()):
-            row = BadRow(stream, None, int(positions[index]), reason, records.lines[index])
-            bad.append(row)
-            if reason.startswith(WRONG_MODE.partition("{")[0]):
-                self.tally.wrong_mode += 1
-            else:
-                self._count_bad(int(which[index]), row)
-        mask = checked.keep(len(records.lines))
-        if mask is None:
-            return Part(stream, records.lines, positions, records.emitted, bad)
-        return Part(stream, records.lines.take(mask), positions[mask], records.emitted[mask], bad)
 
-    def _unknown(
-        self, aside: dict[int, tuple[str, str]], which: np.ndarray, positions: np.ndarray
-    ) -> Part:
-        """Lines that are no records."""
-        part = Part(UNKNOWN)
-        for index, (reason, raw) in sorted(aside.items()):
-            row = BadRow(UNKNOWN, None, int(positions[index]), reason, raw)
-            part.bad.append(row)
-            self._count_bad(int(which[index]), row)
-        return part
+def _part(
+    stream: str,
+    records: envelopes.Records,
+    checked: checking.Checked,
+    which: np.ndarray,
+    positions: np.ndarray,
+    tally: Tally,
+) -> Part:
+    """Split a stream's records into what lands and what is set aside."""
+    bad = []
+    for index, reason in sorted(checked.bad.items()):
+        row = BadRow(stream, None, int(positions[index]), reason, records.lines[index])
+        bad.append(row)
+        if reason.startswith(WRONG_MODE.partition("{")[0]):
+            tally.wrong_mode += 1
+        else:
+            tally.count_bad(int(which[index]), row)
+    mask = checked.keep(len(records.lines))
+    if mask is None:
+        return Part(stream, records.lines, positions, records.emitted, bad)
+    return Part(stream, records.lines.take(mask), positions[mask], records.emitted[mask], bad)
 
-    def _count_bad(self, number: int, row: BadRow) -> None:
-        self.tally.bad[number] += 1
-        self.tally.first_bad.setdefault(number, row)
+
+def _unknown(
+    aside: dict[int, tuple[str, str]], which: np.ndarray, positions: np.ndarray, tally: Tally
+) -> Part:
+    """Lines that are no records."""
+    part = Part(UNKNOWN)
+    for index, (reason, raw) in sorted(aside.items()):
+        row = BadRow(UNKNOWN, None, int(positions[index]), reason, raw)
+        part.bad.append(row)
+        tally.count_bad(int(which[index]), row)
+    return part
