@@ -71,6 +71,18 @@ def configured_catalog(
     return {"streams": configured}
 
 
+def window_field(entry: dict[str, Any]) -> str | None:
+    """The field by which a stream's window read has every record: its JSON schema names it (`x-window-field`).
+
+    Only with a primary key: else nothing says which record is missing.
+
+    Args:
+        entry: Of a configured catalog.
+    """
+    schema = entry["stream"].get("json_schema") or {}
+    return schema.get("x-window-field") if entry["primary_key"] else None
+
+
 def tables_of(configured: dict[str, Any], known: dict[str, str]) -> dict[str, str]:
     """The table of each stream: its name as it is, or made into one that may stand in SQL.
 
@@ -166,6 +178,8 @@ def schema_of(rules: Any) -> dict[str, Any]:
         properties[rule.name] = kinds.get(rule.kind, {}) | {
             key: value for key, value in bounds.items() if isinstance(value, int | float)
         }
+        if rule.epoch:
+            properties[rule.name] |= {"x-epoch": True}
     required = [rule.name for rule in rules.fields if rule.required]
     return {
         "type": "object",

@@ -67,6 +67,7 @@ class Connector:
         secrets: Texts that no log may show.
         is_ours: One of the project's own modules.
         config_file: Where its configuration is kept, if a connector that changes it is to find it changed.
+        window: `window_from` and `window_to` of a backfill, which it is told beside its configuration.
     """
 
     command: tuple[str, ...]
@@ -75,11 +76,12 @@ class Connector:
     secrets: tuple[str, ...] = ()
     is_ours: bool = False
     config_file: Path | None = None
+    window: dict[str, str] = field(default_factory=dict)
 
 
-def of_source(spec: SourceSpec, settings: Settings, **extra: Any) -> Connector:
+def of_source(spec: SourceSpec, settings: Settings) -> Connector:
     """The connector of one of our sources, configured from the settings."""
-    config = spec.config(settings) | extra
+    config = spec.config(settings)
     return Connector(
         (sys.executable, "-m", spec.connector),
         spec.title,
@@ -213,7 +215,10 @@ def started(
     with spool.folder("connector", settings) as folder:
         arguments = [verb]
         if verb != "spec":
-            arguments += ["--config", _file(folder, "config.json", connector.config)]
+            arguments += [
+                "--config",
+                _file(folder, "config.json", connector.config | connector.window),
+            ]
         if catalog is not None:
             arguments += ["--catalog", _file(folder, "catalog.json", catalog)]
         if state:
@@ -323,7 +328,9 @@ def take_config(message: dict[str, Any], connector: Connector) -> None:
     config = (control.get("connectorConfig") or {}).get("config")
     if control.get("type") != "CONNECTOR_CONFIG" or not isinstance(config, dict):
         return
-    connector.config = config
+    connector.config = config = {
+        key: value for key, value in config.items() if key not in connector.window
+    }
     connector.secrets = (*_secrets(config), *connector.secrets)
     if connector.config_file:
         fresh = connector.config_file.with_name(f".{connector.config_file.name}.new")

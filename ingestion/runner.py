@@ -32,6 +32,7 @@ from ingestion.catalogs import (
     described,
     described_files,
     tables_of,
+    window_field,
 )
 from ingestion.connector import Connector
 from ingestion.destination import landing as landings
@@ -125,23 +126,12 @@ def sync(
             f"source {name} is off: {', '.join(missing)} not set",
             "set it in .env, see .env.example",
         )
-    if window and window[0] > window[1]:
-        raise CallError(
-            f"the window ends on {window[1]}, before it starts on {window[0]}",
-            "swap --from and --to",
-        )
+    _check_window(window, full_refresh)
     with _alone(name, settings):
         if spec.style == "files":
             return _sync_files(spec, settings, window, full_refresh, progress)
-        extra = (
-            {
-                "window_from": _midnight(window[0]),
-                "window_to": _midnight(window[1] + timedelta(days=1)),
-            }
-            if window
-            else {}
-        )
-        connector = connectors.of_source(spec, settings, **extra)
+        connector = connectors.of_source(spec, settings)
+        connector.window = _window_config(window)
         catalog = configured_catalog(
             catalog_of(spec, connector, settings), spec.streams, keys=spec.keys
         )
@@ -158,6 +148,7 @@ def sync_exec(
     settings: Settings,
     select: Iterable[str] | None = None,
     *,
+    window: Window | None = None,
     full_refresh: bool = False,
     restart_from_complete: bool | None = None,
     progress: Progress | None = None,
@@ -173,11 +164,15 @@ def sync_exec(
         name: Name of the landing file and schema.
         settings: Where the data goes.
         select: Streams to land; all if None.
+        window: Whole days, both included, to read once more; the cursor stays where it is.
         full_refresh: Read everything from the start into new generations.
         restart_from_complete: Go on from the last state at which a stream was complete, not from
             the latest: for connectors that mark streams done too early. Kept for this name until
             another choice is made; None: what was chosen last.
         progress: Told the rows so far.
+
+    Raises:
+        CallError: The name or the configuration is none, or the connector can't read a window.
     """
     if name in SOURCES:
         raise CallError(
@@ -188,15 +183,54 @@ def sync_exec(
         identifier(name)
     except WarehouseError as error:
         raise CallError(error.message, error.hint) from None
+    _check_window(window, full_refresh)
     file = None if config is None or isinstance(config, dict) else Path(config)
     connector = connectors.of_command(command, _config(config), name, file)
     with _alone(name, settings):
+        if window:
+            _refuse_without_window(connector, settings)
+            connector.window = _window_config(window)
         found = connectors.ask(connector, "discover", settings)
         catalog = configured_catalog(found, tuple(select) if select else None)
         return _sync_connector(
-            name, connector, catalog, settings, full_refresh=full_refresh, progress=progress, is_strict=False,
-            from_complete=restart_from_complete,
+            name, connector, catalog, settings, window=window, full_refresh=full_refresh, progress=progress,
+            is_strict=False, from_complete=restart_from_complete,
         )  # fmt: skip
+
+
+def _check_window(window: Window | None, full_refresh: bool) -> None:
+    if window and window[0] > window[1]:
+        raise CallError(
+            f"the window ends on {window[1]}, before it starts on {window[0]}",
+            "swap --from and --to",
+        )
+    if window and full_refresh:
+        raise CallError(
+            "a window and a full refresh exclude each other: all else would be gone",
+            "read the window without --full-refresh",
+        )
+
+
+def _window_config(window: Window | None) -> dict[str, str]:
+    """How a connector is told its window: two instants, the second exclusive."""
+    if window is None:
+        return {}
+    first, last = window
+    return {
+        "window_from": _midnight(first),
+        "window_to": _midnight(last + timedelta(days=1)),
+    }
+
+
+def _refuse_without_window(connector: Connector, settings: Settings) -> None:
+    """Raise if a connector's specification has no window."""
+    spec = connectors.ask(connector, "spec", settings)
+    known = (spec.get("connectionSpecification") or {}).get("properties") or {}
+    if not {"window_from", "window_to"} <= known.keys():
+        raise CallError(
+            f"{connector.title} can't read a window: its specification has no window_from and window_to",
+            "put its start date into --config, or read all of it with --full-refresh",
+        )
 
 
 def _config(config: dict[str, Any] | Path | str | None) -> dict[str, Any]:
@@ -358,6 +392,11 @@ def _sync_connector(
         tables = tables_of(catalog, landing.tables())
         landing.create(tables.values())
         landing.describe(described(catalog, tables))
+        if window and (unfinished := [t for t in tables.values() if landing.open_generation(t)]):
+            raise CallError(
+                f"{name}: a full refresh of {', '.join(unfinished)} is not finished; a window would seem to finish it",
+                f"sync {name} without a window first, which goes on with it",
+            )
         sync_id = landing.begin_sync(datetime.now(UTC))
         is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
         found = {} if full_refresh else landing.states(complete_only=is_careful)
@@ -374,6 +413,7 @@ def _sync_connector(
                 mode=mode,
             ),
             renew=full_refresh or (entry["sync_mode"] == "full_refresh" and window is None),
+            window_field=window_field(entry),
         )
         for entry in catalog["streams"]
     }
@@ -389,7 +429,7 @@ def _sync_connector(
             now=now,
             sync_id=sync_id,
             window=window,
-            broken_off={stream: states[stream] for stream in broken_off & states.keys()},
+            broken_off=_where_broken_off(broken_off & going_on, states),
         )
         try:
             with connectors.started(
@@ -424,6 +464,7 @@ def _sync_connector(
         f"{n:,} records of {stream[:80]!r}, which was not asked for, were left out"
         for stream, n in destination.unasked.items()
     ]
+    warnings += [_what_is_gone(stream, n) for stream, n in destination.gone.items() if n != 0]
     if destination.wrong_mode:
         warnings.append(f"{destination.wrong_mode:,} records of the wrong livemode were set aside")
     return SyncResult(
@@ -526,6 +567,19 @@ def _refuse_stuck(name: str, streams: set[str]) -> None:
             "sync again with --restart-from-complete, which reads on from the last state at which the stream was "
             "complete (kept for this name; --resume takes it back)",
         )
+
+
+def _where_broken_off(streams: set[str], states: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Key and state that each stream goes on from: its own, or that of all streams."""
+    common = next((key for key in (GLOBAL, LEGACY) if key in states), None)
+    keys = {stream: common or stream for stream in streams}
+    return {stream: (key, states[key]) for stream, key in keys.items() if key in states}
+
+
+def _what_is_gone(stream: str, count: int | None) -> str:
+    if count is None:
+        return f"records of {stream} were set aside, so that none was taken for deleted"
+    return f"{count:,} records of {stream} are there no more: they have left tombstones"
 
 
 def _descriptors(catalog: dict[str, Any], tables: dict[str, str]) -> dict[str, dict[str, Any]]:

@@ -49,11 +49,13 @@ class StreamPlan:
         rules: What its records must be.
         renew: Full refresh: rows go into a new generation, which replaces the old one when it is
             COMPLETE.
+        window_field: The field by which a window read has every record, so that absence means deletion.
     """
 
     name: str
     rules: Rules
     renew: bool = False
+    window_field: str | None = None
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Destination:
         now: datetime,
         sync_id: int,
         window: tuple[date, date] | None = None,
-        broken_off: dict[str, Any] | None = None,
+        broken_off: dict[str, tuple[str, Any]] | None = None,
     ) -> None:
         self.tables = {stream: plan.name for stream, plan in plans.items()}
         self.plans = {plan.name: plan for plan in plans.values()}
@@ -101,6 +103,7 @@ class Destination:
         self.rows = self.quarantined = self.loads = self.received = 0
         self.rows_by_stream: Counter[str] = Counter()
         self.wrong_mode = 0
+        self.gone: dict[str, int | None] = {}  # records of a window that are there no more
         self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
         self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - `close` closes it
         self._size = 0
@@ -112,6 +115,7 @@ class Destination:
         self._generations: dict[str, int] = {}
         self._begun: dict[str, int] = {}  # generations of the commit under way
         self._last_states: dict[str, Any] = {}
+        self._first_load: int | None = None
         self._position = 0
         self._last_commit = time.monotonic()
         self._started = datetime.now(UTC)
@@ -190,8 +194,10 @@ class Destination:
 
     def _is_stuck(self, stream: str) -> bool:
         """Whether a stream still has the state in which the last sync broke off."""
-        state = self.broken_off.get(stream)
-        return state is not None and self._last_states.get(stream, state) == state
+        if stream not in self.broken_off:
+            return False
+        key, state = self.broken_off[stream]  # its own, or that of all streams
+        return self._last_states.get(key, state) == state
 
     def _reclaim(self) -> None:
         """Start the spool anew where nothing waits in it."""
@@ -262,6 +268,7 @@ class Destination:
         self._is_anew = False
         self._finished |= complete
         self._generations |= self._begun
+        self._first_load = self._first_load or load_id
         self._position += sifter.tally.lines
         self.unasked += sifter.tally.unasked
         self.wrong_mode += sifter.tally.wrong_mode
@@ -366,9 +373,10 @@ class Destination:
             return  # a backfill leaves the cursor where it is
         latest = {key: state for part in slices for key, state, _ in part.states}
         if latest:
-            landing.keep_kind_of_state(
-                next((key for key in latest if key in (GLOBAL, LEGACY)), None)
-            )
+            common = next((key for key in latest if key in (GLOBAL, LEGACY)), None)
+            landing.keep_kind_of_state(common)
+            if common:
+                landing.mark_open(set(self.plans) - self._finished, load_id)
         for key, state in latest.items():
             if key not in self.plans and key not in (GLOBAL, LEGACY):
                 continue
@@ -383,6 +391,12 @@ class Destination:
             generation = self._generation(landing, stream, load_id)
             if generation > landing.current_generation(stream):
                 landing.complete_generation(stream, generation, load_id, self.sync_id)
+            field = self.plans[stream].window_field
+            if self.window and field and stream not in self._finished:
+                self.gone[stream] = landing.replace_window(
+                    load_id, stream, field, self.window, since=self._first_load or load_id,
+                    generation=generation, sync_id=self.sync_id,
+                )  # fmt: skip
             if not self.window:
                 landing.set_complete_through(stream, self.now)
         if not self.window:

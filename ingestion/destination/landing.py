@@ -16,17 +16,17 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ingestion.destination.latest import SCHEMA, Described, view_sql
+from ingestion.destination.latest import SCHEMA, Described, instant_sql, text_sql, view_sql
 from ingestion.destination.messages import GLOBAL, LEGACY
 from ingestion.destination.typecheck import identifier
-from warehouse import duck, failpoints, locks
+from warehouse import clock, duck, failpoints, locks
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
@@ -57,7 +57,7 @@ _TABLES = {
     "status varchar, message varchar",
     "generations": "stream varchar, generation bigint, is_complete boolean",
     "complete_through": "stream varchar, complete_through timestamp",
-    "tombstones": "load_id bigint, stream varchar, file varchar, raw varchar",
+    "tombstones": "load_id bigint, stream varchar, file varchar, raw varchar, removed_at timestamp",
     "streams": "stream varchar, source_name varchar, primary_key varchar[][], cursor_field varchar[], fields json",
     "options": "name varchar, value boolean",
 }
@@ -149,14 +149,15 @@ class Landing:
 
     def create(self, streams: Iterable[str]) -> None:
         """Make the tables that are missing."""
-        have = set(
-            self.con.execute(
-                "select table_schema || '.' || table_name from information_schema.tables"
-            ).fetchall()
-        )
+        columns = self.con.execute(
+            "select table_schema || '.' || table_name, column_name from information_schema.columns"
+        ).fetchall()
+        have = {table for table, _ in columns}
         wanted = [f"{self.schema}.{identifier(stream)}" for stream in dict.fromkeys(streams)]
-        missing = [name for name in wanted if (name,) not in have]
-        details = [name for name in _TABLES if (f"landing.{name}",) not in have]
+        missing = [name for name in wanted if name not in have]
+        details = [name for name in _TABLES if f"landing.{name}" not in have]
+        if "landing.tombstones" in have and ("landing.tombstones", "removed_at") not in columns:
+            self.con.execute("alter table landing.tombstones add column removed_at timestamp")
         if not missing and not details:
             return
         self.con.execute("begin")
@@ -357,13 +358,93 @@ class Landing:
         """
         table = f"{self.schema}.{identifier(stream)}"
         self.con.execute(
-            f"insert into landing.tombstones select {load_id:d}, ?, _file, _raw from {table} "
+            f"insert into landing.tombstones select {load_id:d}, ?, _file, _raw, {self._now()} from {table} "
             f"where _file = ? and _load_id < {load_id:d} and md5_number(_raw) not in "
             f"(select md5_number(_raw) from {table} where _file = ? and _load_id = {load_id:d})",
             [stream, file, file],
         )
         before = f"_file = ? and _load_id < {load_id:d}"
         self.remove(load_id, stream, before, [file], sync_id=sync_id)
+
+    def replace_window(
+        self,
+        load_id: int,
+        stream: str,
+        field: str,
+        window: tuple[date, date],
+        *,
+        since: int,
+        generation: int,
+        sync_id: int,
+    ) -> int | None:
+        """Let what a window says now take the place of what earlier loads said of it. Inside a transaction.
+
+        A record of the window that is said no more is removed, in all its versions, which stay as tombstones. A version
+        (primary key and cursor field) that is said again replaces the one that stood there.
+
+        Args:
+            load_id: Of this commit.
+            stream: Which table; it has a primary key.
+            field: The field that the window goes by: the read has all records whose value lies in it, and a record's
+                value never changes.
+            window: First and last day in UTC, both included.
+            since: The first load of this read.
+            generation: The generation it is read into.
+            sync_id: Of this sync.
+
+        Returns:
+            How many records are gone; None if records were set aside, since any of them may be one that is missing.
+        """
+        aside = "select count(*) from landing.quarantine where load_id >= ? and stream in (?, '?')"
+        if self._one(aside, [since, stream]):
+            return None
+        key, cursor, fields = self.con.execute(
+            "select primary_key, cursor_field, fields from landing.streams where stream = ?",
+            [stream],
+        ).fetchone()
+        first, last = window
+        table = f"{self.schema}.{identifier(stream)}"
+        version = text_sql(tuple(cursor)) if cursor else "''"
+        self.con.execute(
+            f"""
+            create or replace temp table landing_replaced as
+            with records as (
+                select rowid as place, _load_id >= {since:d} as is_new, _load_id, _position,
+                    [{", ".join(text_sql(tuple(path)) for path in key)}] as id,
+                    {version} as version, {instant_sql(field, json.loads(fields).get(field))} as came_at
+                from {table} where _generation = {generation:d}
+            ),
+            said as (select distinct id, version from records where is_new),
+            gone as (
+                select id from records
+                group by id
+                having not bool_or(is_new)
+                    and arg_max(came_at, (_load_id, _position)) >= timestamp '{first}'
+                    and arg_max(came_at, (_load_id, _position)) < timestamp '{last + timedelta(days=1)}'
+            )
+            select place, id, true as is_gone from records semi join gone using (id)
+            union all
+            select place, id, false from records
+            where not is_new and exists (
+                from said where said.id = records.id and said.version is not distinct from records.version
+            )
+            """
+        )
+        self.con.execute(
+            f"insert into landing.tombstones select {load_id:d}, ?, _file, _raw, {self._now()} from {table} "
+            "where rowid in (select place from landing_replaced where is_gone)",
+            [stream],
+        )
+        gone = self._one("select count(distinct id) from landing_replaced where is_gone")
+        self.remove(
+            load_id, stream, "rowid in (select place from landing_replaced)", [], sync_id=sync_id
+        )
+        self.con.execute("drop table landing_replaced")
+        return gone
+
+    def _now(self) -> str:
+        """SQL of the project's now."""
+        return f"timestamp '{utc_text(clock.now(self.settings))}'"
 
     def count_removed(
         self, load_id: int, stream: str, *, rows: int, quarantined: int, sync_id: int
@@ -407,23 +488,41 @@ class Landing:
             key: `messages.GLOBAL`, `messages.LEGACY`, or None for states by stream.
         """
         self.con.execute(
-            "delete from landing.state where case when ? is null then stream in (?, ?) else stream != ? end",
+            "delete from landing.state where case when ? is null then stream in (?, ?) "
+            "else stream != ? and state is not null end",
             [key, GLOBAL, LEGACY, key],
         )
+
+    def mark_open(self, streams: Iterable[str], load_id: int) -> None:
+        """These streams are not complete at the state of all streams: a cursor row without a cursor says so.
+
+        Inside a transaction; `mark_complete` takes it back.
+        """
+        for stream in sorted(streams):
+            self.con.execute("delete from landing.state where stream = ?", [stream])
+            self.con.execute(
+                "insert into landing.state values (?, null, null, false, ?)", [stream, load_id]
+            )
 
     def mark_complete(self, streams: Iterable[str]) -> None:
         """The latest state of these streams is one at which the stream was complete."""
         for stream in streams:
+            self.con.execute(
+                "delete from landing.state where stream = ? and state is null", [stream]
+            )
             self.con.execute(
                 "update landing.state set complete_state = state, is_complete = true where stream = ?",
                 [stream],
             )
 
     def broken_off(self) -> set[str]:
-        """Streams that have landed rows and a cursor, but were not complete there."""
+        """Streams that have landed rows and a cursor, but were not complete there.
+
+        At a state of all streams also those without rows: it may say of each of them that it is done.
+        """
         rows = self.con.execute(
-            "select stream from landing.state where not is_complete and stream in "
-            "(select stream from landing.loads group by stream having sum(rows_landed) > 0)"
+            "select stream from landing.state where not is_complete and (state is null or stream in "
+            "(select stream from landing.loads group by stream having sum(rows_landed) > 0))"
         ).fetchall()
         return {stream for (stream,) in rows}
 

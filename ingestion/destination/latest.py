@@ -61,7 +61,10 @@ def view_sql(raw: str, about: Described) -> str:
     read, drifts = [], []
     for number, (name, column) in enumerate(columns.items(), start=1):
         text = f"texts[{number}]"
-        typed = _typed(text, kind_of(about.fields[name]))
+        schema = about.fields[name]
+        typed = _typed(text, kind_of(schema))
+        if isinstance(schema, dict) and schema.get("x-epoch"):
+            typed = f"coalesce({typed}, {_epoch(text)})"
         read.append(f"{typed} as {column}")
         if typed != text:
             drifts.append(
@@ -71,12 +74,12 @@ def view_sql(raw: str, about: Described) -> str:
     order = ["_extracted_at desc", "_load_id desc", "_position desc"]
     if about.cursor:
         kind = kind_of(about.fields.get(about.cursor[0])) if len(about.cursor) == 1 else "text"
-        order.insert(0, f"{_typed(_text(about.cursor), kind)} desc nulls last")
+        order.insert(0, f"{_typed(text_sql(about.cursor), kind)} desc nulls last")
     newest = ""
     if about.key:
-        by = ", ".join(_text(path) for path in about.key)
+        by = ", ".join(text_sql(path) for path in about.key)
         newest = f"qualify row_number() over (partition by {by} order by {', '.join(order)}) = 1"
-    deleted = f"where {_text((DELETED_AT,))} is null" if DELETED_AT in about.fields else ""
+    deleted = f"where {text_sql((DELETED_AT,))} is null" if DELETED_AT in about.fields else ""
     return f"""
         create or replace view {SCHEMA}.{about.stream} as
         with newest as (
@@ -96,6 +99,21 @@ def view_sql(raw: str, about: Described) -> str:
         select {", ".join([*read, f"{drifted}::varchar[] as _drifted"])}, _raw, _extracted_at, _load_id
         from opened
     """
+
+
+def instant_sql(name: str, schema: Any) -> str:
+    """SQL that reads a field of `_raw` as a UTC instant: ISO 8601 text, or an integer of seconds since 1970.
+
+    Args:
+        name: The field.
+        schema: Its JSON schema.
+    """
+    text = text_sql((name,))
+    if kind_of(schema) == "integer":
+        return f"make_timestamp(try_cast({text} as bigint) * 1000000)"
+    # a text that begins otherwise is no instant to a source that compares texts
+    is_iso = f"regexp_matches({text}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]|$)')"
+    return f"case when {is_iso} then {_typed(text, 'instant')} end"
 
 
 def _columns(names: list[str]) -> dict[str, str]:
@@ -122,7 +140,14 @@ def _typed(text: str, kind: Kind) -> str:
     return f"try_cast({text} as {_TYPES[kind]})" if kind in _TYPES else text
 
 
-def _text(path: Path) -> str:
+def _epoch(text: str) -> str:
+    """SQL that reads seconds since 1970, or milliseconds from 12 digits on, as a UTC instant; null where it is none."""
+    scale = f"if(strlen(split_part({text}, '.', 1)) >= 12, 1000, 1000000)"
+    return f"make_timestamp((try_cast({text} as decimal(20, 6)) * {scale})::bigint)"
+
+
+def text_sql(path: Path) -> str:
+    """SQL that reads a field of `_raw` as text; null where it is absent or null."""
     return f"json_extract_string(_raw, {_quote(_pointer(path))})"
 
 

@@ -157,7 +157,9 @@ def _typed(rule: Rule, kind: Shape, from_text: bool) -> str | None:
         case "instant" | "local_instant":
             zone = _ZONE if rule.kind == "instant" else f"{_ZONE}?"
             dates = _dates(rule.low, rule.high)
-            return dates and f'"{dates}[T ]{_TIME}{zone}"'
+            text = dates and f'"{dates}[T ]{_TIME}{zone}"'
+            numbers = rule.epoch and _epochs(rule.low, rule.high)
+            return f"(?:{text}|{mark}{numbers}{mark})" if text and numbers else text
     raise AssertionError(rule.kind)
 
 
@@ -191,6 +193,17 @@ def _dates(low: datetime | None, high: datetime | None) -> str | None:
     if not years:
         return None
     return f"(?:(?:{_either(years)})-{_DAY_OF_ANY_YEAR}|{last.year}-(?:{_either(newest)}))"
+
+
+def _epochs(low: datetime, high: datetime) -> str | None:
+    """Seconds, or milliseconds, from 2001-09-09 (ten digits) up to a day or so before the upper bound."""
+    last = str(int(high.timestamp()))
+    if low.timestamp() > 10**9 or len(last) != 10 or last[0] != "1":
+        return None
+    below = [
+        f"{last[:n]}[0-{int(last[n]) - 1}][0-9]{{{9 - n}}}" for n in range(1, 6) if last[n] != "0"
+    ]
+    return rf"(?:{_either(below)})(?:[0-9]{{3}})?(?:\.[0-9]{{1,6}})?" if below else None
 
 
 def _either(words: Iterable[object]) -> str:

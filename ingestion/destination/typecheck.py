@@ -28,6 +28,8 @@ MAX_NESTING = 512
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_EPOCH = re.compile(r"([1-9][0-9]{0,19})(\.[0-9]{1,9})?")
+_MILLISECONDS_FROM = 12  # digits; bronze reads them so (macros/portable/time.sql)
 _STAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 _ZONE = r"(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _LOCAL = re.compile(_STAMP)
@@ -74,6 +76,8 @@ class Rule:
         required: Missing, null and (for text) empty are refused.
         low: Smallest number, or earliest instant.
         high: Largest number, or latest instant.
+        epoch: An instant may also be a number of seconds or milliseconds since 1970 (milliseconds from 12 digits on).
+            It has bounds then, so that one cannot be taken for the other.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Rule:
     required: bool = False
     low: float | datetime | None = None
     high: float | datetime | None = None
+    epoch: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,8 +270,19 @@ def _typed_sql(rule: Rule, value: str, from_text: bool) -> str:
                 if isinstance(bound, datetime)
             )
             bounds = bounds or f" and try_cast({bare} as timestamptz) is not null"
-            return f"regexp_full_match({value}, {_quote(chr(34) + _SQL_INSTANT + zone + chr(34))}){bounds}"
+            good = f"regexp_full_match({value}, {_quote(chr(34) + _SQL_INSTANT + zone + chr(34))}){bounds}"
+            return f"(({good}) or ({_epoch_sql(rule, value, mark)}))" if rule.epoch else good
     raise AssertionError(rule.kind)
+
+
+def _epoch_sql(rule: Rule, value: str, mark: str) -> str:
+    bare = f"trim({value}, '\"')"
+    seconds = f"try_cast({bare} as double)"
+    return (  # whole ones alone: a fraction may have been an exponent, which DuckDB has written anew
+        f"regexp_full_match({value}, '{mark}[1-9][0-9]{{0,19}}{mark}') "
+        f"and if(strlen({bare}) >= {_MILLISECONDS_FROM}, {seconds} / 1000, {seconds}) "
+        f"between {rule.low.timestamp()} and {rule.high.timestamp()}"
+    )
 
 
 def _range_sql(rule: Rule, value: str) -> str:
@@ -381,7 +397,7 @@ def judge_field(rule: Rule, value: Any, from_text: bool = False) -> str | None:
         case "number":
             return _judge_number(rule, value)
         case _:
-            return _judge_time(rule, value)
+            return _judge_time(rule, value, from_text)
 
 
 def _judge_integer(rule: Rule, value: Any) -> str | None:
@@ -408,7 +424,21 @@ def _judge_range(rule: Rule, number: float) -> str | None:
     return None
 
 
-def _judge_time(rule: Rule, value: Any) -> str | None:
+def _judge_epoch(rule: Rule, value: str) -> str | None:
+    found = _EPOCH.fullmatch(value)
+    if not found:
+        return f"{_show(_Number(value))} is no number of seconds or milliseconds since 1970"
+    scale = 1000 if len(found[1]) >= _MILLISECONDS_FROM else 1
+    if not rule.low.timestamp() <= float(value) / scale <= rule.high.timestamp():
+        unit = "milliseconds" if scale > 1 else "seconds"
+        return f"{value[:60]} {unit} since 1970 lie outside {rule.low:%Y-%m-%d} to {rule.high:%Y-%m-%d}"
+    return None
+
+
+def _judge_time(rule: Rule, value: Any, from_text: bool) -> str | None:
+    is_text_of_number = from_text and isinstance(value, str) and _NUMBER.fullmatch(value)
+    if rule.epoch and (isinstance(value, _Number) or is_text_of_number):
+        return _judge_epoch(rule, value)
     if not isinstance(value, str) or isinstance(value, _Number):
         return f"{_show(value)} is not an ISO 8601 text"
     if rule.kind == "date":

@@ -66,6 +66,10 @@ def _good_sql(rule: Rule, column: str, kind: str) -> str:
             low = rule.low if isinstance(rule.low, datetime) else "1000-01-02 00:00:00+00"
             high = rule.high if isinstance(rule.high, datetime) else "2999-12-30 00:00:00+00"
             return f"{column} between timestamptz '{low}' and timestamptz '{high}'"
+        case "instant" if rule.epoch and kind in _INTEGERS:
+            low, high = (int(bound.timestamp()) for bound in (rule.low, rule.high))
+            seconds = f"{column} between {low + 1} and {high}"
+            return f"({seconds} or {column} between {low + 1}000 and {high}000)"
         case _:
             return f"if({column} is null, null, false)"
 

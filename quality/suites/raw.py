@@ -35,11 +35,15 @@ class Instant:
     """Where a stream's own instant is, and how it is written."""
 
     path: str
-    form: Literal["iso", "epoch", "date"]
+    form: Literal["iso", "iso or epoch", "epoch", "date"]
 
     def sql(self, text: str) -> str:
         """The SQL that reads it: a TIMESTAMP (UTC), NULL where the text says none."""
+        digits = f"strlen(split_part({text}, '.', 1))"
+        milliseconds = f"try_cast({text} as decimal(20, 6)) * if({digits} >= 12, 1, 1000)"
         return {
+            "iso or epoch": f"coalesce(try_cast({text} as timestamptz)::timestamp, "
+            f"try(make_timestamp(({milliseconds} * 1000)::bigint)))",
             "iso": f"try_cast({text} as timestamptz)::timestamp",
             "epoch": f"try(make_timestamp(try_cast({text} as bigint) * 1000000))",
             "date": f"try_cast({text} as date)::timestamp",
@@ -57,7 +61,7 @@ ESSENTIAL = frozenset(
 )
 
 INSTANTS: dict[tuple[str, str], Instant] = {
-    ("usage", "api_calls"): Instant("$.timestamp", "iso"),
+    ("usage", "api_calls"): Instant("$.timestamp", "iso or epoch"),
     **{
         ("stripe", stream): Instant("$.created", "epoch")
         for stream in SOURCES["stripe"].streams

@@ -6,8 +6,10 @@ starts of dbt, and one more for the backfill. The host's time zone is India's me
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -69,9 +71,13 @@ def calls() -> list[Call]:
     return [*lines, *newer, *chance.sample(lines, 15)]
 
 
-def told(line: Call, name: str, zone: timezone = UTC) -> Call:
-    """A line in the names of one company, its instant as text of a zone."""
-    text = line["timestamp"].astimezone(zone).isoformat().replace("+00:00", "Z")
+def told(line: Call, name: str, zone: timezone | int = UTC) -> Call:
+    """A line in the names of one company, its instant as text of a zone, or so many times the seconds since 1970."""
+    at = line["timestamp"]
+    if isinstance(zone, int):
+        text = int(at.timestamp()) * zone
+    else:
+        text = at.astimezone(zone).isoformat().replace("+00:00", "Z")
     return line | {
         "request_id": f"{name}-{line['request_id']}",
         "customer_id": f"{name}-{line['customer_id']}",
@@ -80,7 +86,7 @@ def told(line: Call, name: str, zone: timezone = UTC) -> Call:
     }
 
 
-def written(lines: Sequence[Call], name: str, zone: timezone = UTC) -> bytes:
+def written(lines: Sequence[Call], name: str, zone: timezone | int = UTC) -> bytes:
     """Lines as JSONL."""
     return "".join(
         json.dumps(told(line, name, zone), ensure_ascii=False) + "\n" for line in lines
@@ -116,6 +122,16 @@ def odd(lines: Sequence[Call], name: str) -> bytes:
     ).encode()
 
 
+def as_csv(lines: Sequence[Call], name: str, zone: timezone | int) -> bytes:
+    """Lines as CSV, where all values are text and what is missing is empty."""
+    rows = [told(line, name, zone) for line in lines]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
 def in_parts(lines: Sequence[Call], name: str, parts: int) -> list[bytes]:
     return [written(lines[part::parts], name) for part in range(parts)]
 
@@ -145,6 +161,11 @@ WAYS: dict[str, Callable[[list[Call], str], Deliveries]] = {
     ),
     "gzip": lambda lines, name: at_once({"all.jsonl.gz": gzip.compress(written(lines, name))}),
     "zone": lambda lines, name: at_once({"all.jsonl": written(lines, name, INDIA)}),
+    "epochs": lambda lines, name: [
+        {"seconds.jsonl": written(lines[::3], name, 1)},
+        {"milliseconds.jsonl": written(lines[1::3], name, 1000)},
+        {"numbers.csv": as_csv(lines[2::3], name, 1000), "texts.csv": as_csv(lines[:1], name, 1)},
+    ],
     "odd": lambda lines, name: at_once({"all.jsonl": odd(lines, name)}),
     "week": lambda lines, name: at_once({"all.jsonl": written(a_week_later(lines), name)}),
     "daily": lambda lines, name: at_once(

@@ -115,7 +115,13 @@ def count():
 
 
 if verb == "spec":
-    say({"type": "SPEC", "spec": {"connectionSpecification": {"type": "object"}}})
+    window = {name: {"type": "string"} for name in ("window_from", "window_to")}
+    say(
+        {
+            "type": "SPEC",
+            "spec": {"connectionSpecification": {"type": "object", "properties": window}},
+        }
+    )
 elif verb == "check":
     say({"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}})
 elif verb == "discover":

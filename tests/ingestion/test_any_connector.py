@@ -268,6 +268,43 @@ def test_a_stream_that_is_done_too_early_is_told_and_can_be_read_again(desk):
     ]  # it was kept
 
 
+@pytest.mark.parametrize("kind", ["GLOBAL", "LEGACY"])
+def test_streams_that_a_state_of_all_streams_calls_done_too_early_are_told(desk, kind):
+    """Killed in the second of three streams: the state says done of all, and the next sync sends nothing more."""
+    catalog = [stream(name) for name in ("items", "others", "rest")]
+    everywhere = [status("COMPLETE", name) for name in ("items", "others", "rest")]
+    first = (
+        record({"id": "a"}), whole_state(kind, {"at": 1}), status("COMPLETE"),
+        record({"id": "o"}, "others"), whole_state(kind, {"at": 2}),
+    )  # fmt: skip
+    with pytest.raises(IncompleteLoad, match="others, rest not complete"):
+        play(desk, *first, catalog=catalog)
+    for lines in (everywhere, [whole_state(kind, {"at": 2}), *everywhere]):
+        with pytest.raises(IncompleteLoad, match="others, rest had been broken off"):
+            play(desk, *lines, catalog=catalog)
+        assert desk.query("select stream from landing.complete_through") == [("items",)]
+    # what was never complete has no state to go on from: all is read from the start
+    lines = (*first[:4], record({"id": "p"}, "others"), whole_state(kind, {"at": 3}), *everywhere[1:])  # fmt: skip
+    play(desk, *lines, catalog=catalog, restart_from_complete=True)
+    assert not (desk.folder / "given.json").exists()
+    assert latest(desk, "select id from latest.others order by id") == [("o",), ("p",)]
+    assert len(desk.query("select stream from landing.complete_through")) == 3
+    play(desk, *everywhere, catalog=catalog, restart_from_complete=False)
+
+
+@pytest.mark.parametrize("kind", ["GLOBAL", "LEGACY"])
+def test_streams_that_go_on_from_a_state_of_all_streams_are_complete(desk, kind):
+    """What moves the state on, or says more of a stream, is not stuck, however little it is."""
+    catalog = [stream("items"), stream("others")]
+    done = (status("COMPLETE"), status("COMPLETE", "others"))
+    with pytest.raises(IncompleteLoad):
+        play(desk, record({"id": "a"}), whole_state(kind, {"at": 1}), catalog=catalog)
+    with pytest.raises(IncompleteLoad, match="fake: others had been broken off"):
+        play(desk, record({"id": "b"}), *done, catalog=catalog)
+    play(desk, whole_state(kind, {"at": 2}), *done, catalog=catalog)
+    play(desk, *done, catalog=catalog)
+
+
 def test_a_stream_that_was_done_and_has_nothing_new_is_complete(desk):
     """The sync died after the last state and before the word COMPLETE of a later, empty sync."""
     catalog = [stream("items"), stream("others")]

@@ -125,6 +125,33 @@ def test_a_file_that_is_not_what_was_listed_is_left_out_by_name(settings):
 
 
 @pytest.mark.parametrize(
+    "name", ["../../2025-06-02.jsonl", "a/./2025-06-02.jsonl", "/../2025-06-02.jsonl"]
+)
+def test_a_name_that_leads_elsewhere_is_never_asked_for(settings, name):
+    good, asked = calls(2).encode(), []
+
+    async def anything(request):
+        asked.append(request.url.path)
+        if request.url.path == "/v1/exports":
+            return listing(entry("2025-06-01.jsonl", good), entry(name, good + good))
+        return Response(good if request.url.path == "/v1/exports/2025-06-01.jsonl" else good + good)
+
+    with served(Starlette(routes=[Route("/{path:path}", anything)])) as address:
+        settings = settings.over(usage_location=address)
+        before = set(settings.home.parent.rglob("*"))
+        with pytest.raises(
+            IncompleteLoad, match="its name leads out of the API's address"
+        ) as error:
+            runner.sync("usage", settings)
+    assert name in error.value.message
+    assert set(asked) == {"/v1/exports", "/v1/exports/2025-06-01.jsonl"}
+    with runner.landings.opened("usage", settings) as landing:
+        assert landing.con.execute("select count(*) from raw_usage.api_calls").fetchall() == [(2,)]
+    strange = {path for path in settings.home.parent.rglob("*") if path.name.endswith("jsonl")}
+    assert strange <= before
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "http://example.com/exports",

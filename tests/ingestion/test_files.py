@@ -410,7 +410,11 @@ LINES = {
     "30 February": (call(1, timestamp="2025-02-30T00:00:00Z"), 'timestamp: "2025-02-30T00:00:00Z" does not exist in the calendar'),
     "milliseconds as year": (call(1, timestamp="55840-06-01T00:00:00Z"), 'timestamp: "55840-06-01T00:00:00Z" is not an instant'),
     "infinity": (call(1, timestamp="infinity"), 'timestamp: "infinity" is not an instant'),
-    "epoch": (call(1, timestamp=1748779200), "timestamp: 1748779200 is not an ISO 8601 text"),
+    "epoch as text": (call(1, timestamp="1748779200"), 'timestamp: "1748779200" is not an instant'),
+    "microseconds": (call(1, timestamp=1748779200000000), "timestamp: 1748779200000000 milliseconds since 1970 lie outside"),
+    "epoch of 2026": (call(1, timestamp=1767225600), "timestamp: 1767225600 seconds since 1970 lie outside"),
+    "epoch of 1999": (call(1, timestamp=946684799999), "timestamp: 946684799999 milliseconds since 1970 lie outside"),
+    "epoch with exponent": (call(1, timestamp=1e22), "timestamp: 1e+22 is no number of seconds or milliseconds"),
     "far future": (call(1, timestamp="2025-07-04T00:00:00Z"), 'timestamp: "2025-07-04T00:00:00Z" lies outside 2000-01-01 to 2025-07-03'),
     "1999": (call(1, timestamp="1999-12-31T23:59:59Z"), 'timestamp: "1999-12-31T23:59:59Z" lies outside'),
 }  # fmt: skip

@@ -89,6 +89,19 @@ def test_an_object_is_taken_once_also_under_another_name(bucket):
     assert not list(bucket.settings.spool_dir.iterdir())
 
 
+def test_a_key_that_climbs_stays_a_name(bucket):
+    """Objects are copied to the spool under a number: nothing is written outside of it, whatever they are called."""
+    bucket.put("2025-06-01.jsonl", calls(2).encode())
+    bucket.put("../../../2025-06-02.jsonl", calls(3, 10).encode())
+    assert bucket.sync().rows == 5
+    names = bucket.query("select name, day::text from landing.files order by name")
+    assert names == [
+        ("../../../2025-06-02.jsonl", "2025-06-02"),
+        ("2025-06-01.jsonl", "2025-06-01"),
+    ]
+    assert not [path for path in bucket.settings.home.parent.rglob("*") if path.suffix == ".jsonl"]
+
+
 def test_a_changed_object_lands_again_in_place_of_what_it_was(bucket):
     bucket.put("2025-06-01.jsonl", calls(5).encode())
     bucket.put("2025-06-02.jsonl", calls(2, 50).encode())

@@ -86,6 +86,20 @@ def test_days_beyond_the_bounds_are_not_proved():
     assert shapes.proved(split(texts), RULES).tolist() == [True, True] + [False] * 5
 
 
+def test_instants_as_numbers_are_proved_where_the_judge_passes_them():
+    """Seconds, milliseconds, with fractions and without; up to a day or so before the bound, never beyond it."""
+    dice = random.Random(4)
+    text = GOOD.replace('"2025-06-30T23:59:59.123Z"', "%s")
+    numbers = [1748779200, 1748779200123, 1748779200.5, "1748779200123.250", 1000000000]
+    assert shapes.proved(split([text % (n, number, "") for n, number in enumerate(numbers)]), RULES).all()  # fmt: skip
+    texts = [text % (n, dice.randrange(9 * 10**8, 2 * 10**9) * dice.choice([1, 1000, 10**6]), "") for n in range(5000)]  # fmt: skip
+    texts += [text % (n, 1751500800 + dice.randrange(-300_000, 300_000), "") for n in range(5000)]
+    proved = shapes.proved(split(texts), RULES)
+    assert 3000 < proved.sum() < 8000  # both kinds occur
+    for line, is_proved in zip(texts, proved, strict=True):
+        assert not (is_proved and typecheck.judge(RULES, line)), line
+
+
 # --- lines ----------------------------------------------------------------------------------------
 
 
@@ -288,6 +302,25 @@ def test_what_columns_prove_the_judge_passes(tmp_path):
             proved += is_proved
             assert is_proved == (typecheck.judge(RULES, text) is None), text
     assert 300 < proved < 2700
+
+
+@pytest.mark.parametrize("scale", [1, 1000, 10**6])
+def test_a_column_of_instants_as_whole_numbers_is_proved_within_its_bounds(tmp_path, scale):
+    dice = random.Random(9)
+    bounds = [946684800, 1751500800]
+    rows = [
+        {
+            "request_id": f"r{n}", "customer_id": "a", "status_code": 200, "response_time_ms": 1.5, "bytes_processed": 0,
+            "timestamp": (dice.choice(bounds) + dice.randrange(-10**6, 10**6)) * scale,
+        }
+        for n in range(500)
+    ]  # fmt: skip
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (piece,) = reading.pieces(path, path.name, (), RULES)
+    good = [typecheck.judge(RULES, line.as_py()) is None for line in piece.lines]
+    assert list(piece.proved) == good
+    assert sum(good) == (0 if scale == 10**6 else pytest.approx(250, abs=60))
 
 
 # --- ahead ----------------------------------------------------------------------------------------

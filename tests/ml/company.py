@@ -152,7 +152,7 @@ def simulate(  # noqa: C901
         signup = start + timedelta(days=int(random.integers(0, int(days * 0.7))), hours=9)
         tier, price = [("Developer", 2900), ("Team", 9900), ("Enterprise", 49900)][number % 3]
         rows["dim_customers"].append((customer, tier, signup))
-        rows["int_users"].append((f"u_{customer}", customer, signup))
+        rows["int_users"].append((f"u_{customer}", customer, signup, None))
         rows["dim_customers_history"].append((customer, tier, signup, None))
         health = random.normal(0, 0.8)
         paying, ends_on, was_lost = False, None, False
@@ -291,7 +291,7 @@ COLUMNS = {
     "fact_customer_health": ["customer_id", "last_login_date", "support_tickets_open", "payment_status", "calculated_at",
                              "date_partition"],
     "int_logins": ["customer_id", "session_seconds", "logged_in_at"],
-    "int_users": ["user_id", "customer_id", "created_at"],
+    "int_users": ["user_id", "customer_id", "created_at", "deleted_at"],
     "int_survey_answers": ["answer_id", "customer_id", "survey_kind", "score", "answered_at"],
     "int_satisfaction_ratings": ["ticket_id", "score", "updated_at"],
 }  # fmt: skip
@@ -318,4 +318,4 @@ def today() -> date:
 
 
 INSTANTS = {"logged_in_at", "answered_at", "updated_at", "billing_period_start", "billing_period_end", "signup_date", "valid_from", "valid_to", "occurred_at", "created_at",
-            "solved_at", "processed_at", "last_login_date", "calculated_at", "first_used_at"}  # fmt: skip
+            "solved_at", "deleted_at", "processed_at", "last_login_date", "calculated_at", "first_used_at"}  # fmt: skip

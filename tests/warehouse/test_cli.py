@@ -38,7 +38,6 @@ def call(tmp_path, monkeypatch, capsys):
         (["sync", "stripe", "--from", "2025-01-01"], "--from and --to belong together"),
         (["sync"], "say which source"),
         (["sync", "stripe", "--name", "x"], "belong to --exec"),
-        (["sync", "--exec", "x", "--from", "2025-01-01", "--to", "2025-01-02"], "our own sources"),
         (["sync", "--exec", "x", "--name", "y"], "--exec needs --config and --name"),
         (["sync", "nope"], "there is no source 'nope'"),
         (["sql", "select 1", "--format", "xml"], "no format 'xml'"),

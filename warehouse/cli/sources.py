@@ -130,11 +130,6 @@ def sync(
             "--config, --name, --stream and --restart-from-complete belong to --exec",
             "a source of ours takes its settings from .env: `warehouse sync NAME`",
         )
-    if execute is not None and window:
-        raise CallError(
-            "--from and --to are for our own sources",
-            "other connectors have no window: put their start date in --config",
-        )
     if execute is not None and (config is None or as_name is None):
         raise CallError("--exec needs --config and --name", "see docs/add-a-source.md")
     settings = settings_for(prepare=True)
@@ -150,6 +145,7 @@ def sync(
                 as_name,
                 settings,
                 select=select or None,
+                window=window,
                 full_refresh=full_refresh,
                 restart_from_complete=restart_from_complete,
                 progress=progress,

@@ -1,15 +1,15 @@
 {# Instants are TIMESTAMP in UTC; days, weeks and months are those of the reporting time zone. #}
 
 {# A UTC instant out of text: ISO 8601 with a zone, or seconds or milliseconds since 1970. Text without a zone is UTC;
-   landing's checks have set aside what must have one. Branches are tried ahead of their condition on repeated values, hence
-   the attempts (`try_cast`) in those that most texts don't take. #}
+   landing's checks have set aside what must have one, and what is no instant. Branches are tried ahead of their condition on repeated
+   values, hence the attempts (`try_cast`). #}
 {% macro parse_instant(text) -%}
     {{ return(adapter.dispatch('parse_instant', 'warehouse')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__parse_instant(text) -%}
     case
-        when substr({{ text }}, 5, 1) = '-' then timezone('UTC', cast({{ text }} as timestamptz))
+        when substr({{ text }}, 5, 1) = '-' then timezone('UTC', try_cast({{ text }} as timestamptz))
         when strlen(split_part({{ text }}, '.', 1)) >= 12 then make_timestamp(cast(try_cast({{ text }} as decimal(20, 3)) * 1000 as bigint))
         else make_timestamp(cast(try_cast({{ text }} as decimal(20, 6)) * 1000000 as bigint))
     end

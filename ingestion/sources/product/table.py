@@ -63,6 +63,8 @@ class TableFeed:
         span: start, window and now.
         schema: where it is.
         overlap: seconds before the cursor to look at again.
+        window_field: when a row came to be, which never changes: a window has all rows by it, so that a row of
+            the window that is not read is gone. None where no column says it.
     """
 
     name: str
@@ -73,6 +75,7 @@ class TableFeed:
     schema: str | None = None
     overlap: int = 300
     cursor: str | None = field(init=False)
+    window_field: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.key and "id" in self.columns:
@@ -80,6 +83,8 @@ class TableFeed:
         wanted = CURSORS.get(self.name)
         usual = next((name for name in USUAL_CURSORS if name in self.columns), None)
         self.cursor = wanted if wanted in self.columns else usual
+        born = "created_at" if self.cursor in USUAL_CURSORS else self.cursor
+        self.window_field = born if self.key and self._is_instant(born) else None
         # Plain columns without types: the driver's values come through as they are.
         self._table = sa.table(self.name, *map(sa.column, self.columns), schema=self.schema)
         dialect = self.connection.dialect.name
@@ -96,15 +101,18 @@ class TableFeed:
         if self.cursor and not self._is_stamp():
             nullable = self._is_nullable(self.cursor)
             properties[self.cursor] = {**INSTANT, "type": INSTANT["type"] if nullable else "string"}
+        schema = {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": properties,
+            "required": [*self.key],
+            "additionalProperties": True,
+        }
+        if self.window_field:
+            schema["x-window-field"] = self.window_field
         stream = AirbyteStream(
             name=self.name,
-            json_schema={
-                "$schema": "http://json-schema.org/draft-07/schema#",
-                "type": "object",
-                "properties": properties,
-                "required": [*self.key],
-                "additionalProperties": True,
-            },
+            json_schema=schema,
             supported_sync_modes=[SyncMode.full_refresh],
             source_defined_primary_key=[[name] for name in self.key] or None,
             is_resumable=False,
@@ -136,12 +144,42 @@ class TableFeed:
                 yield from self._rows(sa.select(self._table).order_by(*self._order()))
                 yield Checkpoint(dict(NO_CURSOR_STATE))
             elif self.span.is_window:
-                yield from self._rows(self._select(self.span.window_from, self.span.window_to))
+                yield from self._window()
                 yield Checkpoint(state or {})
             else:
                 yield from self._by_cursor(self.cursor, checked_state(self.name, state))
         except sa.exc.DBAPIError as error:
             raise self._refused(error) from None
+
+    def _window(self) -> Iterator[Item]:
+        """Rows that changed or came to be in the window, and those of which that can't be told."""
+        names = list(dict.fromkeys(filter(None, (self.cursor, self.window_field))))
+        bounds = [sa.and_(*self._bounds(name)) for name in names]
+        select = sa.select(self._table).where(sa.or_(self._table.c[self.cursor].is_(None), *bounds))
+        for row in self._rows(select.order_by(self._table.c[self.cursor], *self._order())):
+            if row[self.cursor] is None or any(self._is_in_window(row[name]) for name in names):
+                yield row
+
+    def _bounds(self, name: str) -> list[Any]:
+        """The window for one column; text, which may be of any zone, is read from a day more on each side."""
+        column, span = self._table.c[name], self.span
+        more = timedelta(days=0 if self._is_native(name) else 1)
+        bounds = []
+        if span.window_from is not None:
+            bounds.append(column >= self._bound(span.window_from - more, name))
+        if span.window_to is not None:
+            bounds.append(column < self._bound(span.window_to + more, name))
+        return bounds
+
+    def _is_in_window(self, value: Any) -> bool:
+        if value is None:
+            return False
+        try:
+            at = parse_instant(value, "window")
+        except Exception:  # noqa: BLE001 - what is no instant is sent: it might be of the window
+            return True
+        start, end = self.span.window_from, self.span.window_to
+        return not ((start and at < start) or (end and at >= end))
 
     def _by_cursor(self, cursor: str, state: Mapping[str, Any] | None) -> Iterator[Item]:
         place = state["cursor"] if state else None
@@ -151,7 +189,7 @@ class TableFeed:
             since = self.span.start
         newest = cursor_before = parse_instant(place, "cursor") if place else None
         recent: deque[tuple[datetime, Item]] = deque()
-        for count, row in enumerate(self._rows(self._select(since, None)), start=1):
+        for count, row in enumerate(self._rows(self._select(since)), start=1):
             at = self._instant(row[cursor], row)
             if at is not None:
                 newest = at if newest is None else max(newest, at)
@@ -183,22 +221,17 @@ class TableFeed:
         while recent and recent[0][0] < floor:
             recent.popleft()
 
-    def _select(self, since: datetime | None, until: datetime | None) -> sa.Select[Any]:
+    def _select(self, since: datetime | None) -> sa.Select[Any]:
         """Rows from an instant on, oldest first, and those that have no cursor value.
 
         The latter would never be seen otherwise; they are sent at every sync.
         """
         column = self._table.c[self.cursor]
-        bounds = []
-        if since is not None:
-            bounds.append(column >= self._bound(since))
-        if until is not None:
-            bounds.append(column < self._bound(until))
         select = sa.select(self._table)
-        if bounds and self._is_nullable(self.cursor):
-            select = select.where(sa.or_(column.is_(None), sa.and_(*bounds)))
-        else:
-            select = select.where(*bounds)
+        if since is not None:
+            bound = column >= self._bound(since, self.cursor)
+            nullable = self._is_nullable(self.cursor)
+            select = select.where(sa.or_(column.is_(None), bound) if nullable else bound)
         return select.order_by(column, *self._order())
 
     def _order(self) -> list[Any]:
@@ -210,23 +243,33 @@ class TableFeed:
     def _is_stamp(self) -> bool:
         return isinstance(self.columns[self.cursor]["type"], types.DateTime | types.Date)
 
-    def _bound(self, instant: datetime) -> Any:
+    def _is_instant(self, name: str | None) -> bool:
+        """Whether there is such a column, and it can hold instants: stamps, or text."""
+        numbers = types.Integer | types.Numeric
+        return name in self.columns and not isinstance(self.columns[name]["type"], numbers)
+
+    def _is_native(self, name: str) -> bool:
+        """Whether the database itself compares the column's instants."""
+        is_stamp = isinstance(self.columns[name]["type"], types.DateTime)
+        return is_stamp and self.connection.dialect.name != "sqlite"
+
+    def _bound(self, instant: datetime, name: str) -> Any:
         """An instant as the column has it.
 
         Text is cut to whole seconds and has no zone, so that it sorts before every spelling of that
         second ("…:05", "…:05Z", "…:05.123Z").
         """
-        kind = self.columns[self.cursor]["type"]
-        if self.connection.dialect.name == "sqlite" or not isinstance(kind, types.DateTime):
-            if isinstance(kind, types.Integer | types.Numeric):
-                raise config_error(f"{self.name}.{self.cursor} is no instant but a {kind}")
-            separator = " " if isinstance(kind, types.DateTime) and self._has_blank() else "T"
+        kind = self.columns[name]["type"]
+        if not self._is_native(name):
+            if not self._is_instant(name):
+                raise config_error(f"{self.name}.{name} is no instant but a {kind}")
+            separator = " " if isinstance(kind, types.DateTime) and self._has_blank(name) else "T"
             return instant.replace(tzinfo=None, microsecond=0).isoformat(separator)
         return sa.literal(instant if kind.timezone else instant.replace(tzinfo=None), kind)
 
-    def _has_blank(self) -> bool:
+    def _has_blank(self, name: str) -> bool:
         """Whether SQLite's stamps are written with a blank in the middle (as SQLAlchemy does)."""
-        column = self._table.c[self.cursor]
+        column = self._table.c[name]
         value = self.connection.execute(sa.select(sa.func.max(column))).scalar()
         return isinstance(value, str) and value[10:11] == " "
 

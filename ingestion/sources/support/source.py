@@ -55,6 +55,7 @@ EXPORTS = {
     "ticket_comments": "timestamp",
 }
 LIST_CURSOR = "updated_at"
+LIST_BORN = "created_at"  # the schemas' x-window-field
 RECORDS_PER_STATE = 5_000
 
 
@@ -157,12 +158,16 @@ class SupportSource(ConcurrentDeclarativeSource):
             yield message
 
     def _is_in_window(self, stream: str, record: Mapping[str, Any]) -> bool:
-        value = record.get(EXPORTS.get(stream, LIST_CURSOR))
-        at = (
-            datetime.fromtimestamp(value, UTC)
-            if isinstance(value, int)
-            else parse_instant(value, f"{stream}.{LIST_CURSOR}")
+        if stream in EXPORTS:
+            return self._has(datetime.fromtimestamp(record[EXPORTS[stream]], UTC))
+        # lists are complete: what they have no more of those created in the window is deleted
+        created = record.get(LIST_BORN)
+        return self._has(parse_instant(record.get(LIST_CURSOR), f"{stream}.{LIST_CURSOR}")) or (
+            created is not None and self._has(parse_instant(created, f"{stream}.{LIST_BORN}"))
         )
+
+    def _has(self, at: datetime) -> bool:
+        """Whether an instant lies in the window."""
         start, end = self._span.window_from, self._span.window_to
         return not ((start and at < start) or (end and at >= end))
 

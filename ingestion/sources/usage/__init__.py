@@ -28,7 +28,14 @@ def api_call(now: datetime) -> Rules:
             Rule("bytes_processed", "integer", required=True, low=0),
             Rule("feature", "text"),
             Rule("region", "text"),
-            Rule("timestamp", "instant", required=True, low=EARLIEST, high=now + CLOCK_SKEW),
+            Rule(
+                "timestamp",
+                "instant",
+                required=True,
+                low=EARLIEST,
+                high=now + CLOCK_SKEW,
+                epoch=True,
+            ),
         )
     )
 

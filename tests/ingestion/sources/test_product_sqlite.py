@@ -93,6 +93,35 @@ def test_a_deletion_is_a_change_of_deleted_at(base, sync):
     ]
 
 
+def test_a_window_has_all_that_came_to_be_in_it_whatever_its_zone(base, sync):
+    """Text sorts by its local time: without a look to both sides, rows of the window would seem to be deleted."""
+    put(base, 1, "2025-06-01T10:00:00Z")
+    put(base, 2, "2025-06-03T01:00:00+05:30")  # the 2nd in UTC
+    put(base, 3, "2025-06-01T20:00:00-05:00")  # the 2nd too
+    put(base, 4, "2025-06-02T23:59:59Z")
+    put(base, 5, "2025-06-03T00:00:00Z")
+    base.execute("update accounts set updated_at = '2025-06-20T00:00:00Z' where id = 'acc_4'")
+    base.execute("update accounts set updated_at = '2025-06-02T00:00:00Z' where id = 'acc_1'")
+    base.executemany("insert into logins values (?, 'u', 'a', ?, 1)", [("l1", "2025-06-02T05:00:00Z"), ("l2", "2025-06-01T05:00:00Z")])  # fmt: skip
+    window = {"window_from": "2025-06-02T00:00:00Z", "window_to": "2025-06-03T00:00:00Z"}
+    found = sync("accounts", "logins", **window)
+    # 1 changed in the window, 4 came to be in it and changed later
+    assert sorted(found.ids("accounts")) == ["acc_1", "acc_2", "acc_3", "acc_4"]
+    assert found.ids("logins") == ["l1"]
+
+
+def test_a_table_says_by_which_field_a_window_has_all_its_rows(base, tmp_path):
+    base.execute("create table feature_flags (id text primary key, updated_at text)")
+    base.execute("create table plans (id text primary key, created_at integer, updated_at text)")
+    base.execute("create view users as select id as user_key, created_at, updated_at from accounts")
+    tables_read = ["accounts", "logins", "feature_flags", "plans", "users"]
+    config = {"url": f"sqlite:///{tmp_path / 'product.sqlite'}", "tables": tables_read}
+    catalog = ProductSource().discover(logging.getLogger(), config)
+    fields = {stream.name: stream.json_schema.get("x-window-field") for stream in catalog.streams}
+    # what only says when it changed, has a number for it, or has no key proves no deletion
+    assert fields == {"accounts": "created_at", "logins": "logged_in_at", "feature_flags": None, "plans": None, "users": None}  # fmt: skip
+
+
 def test_states_on_the_way_let_a_broken_sync_go_on(base, sync, monkeypatch):
     monkeypatch.setattr(tables, "ROWS_PER_CHECKPOINT", 100)
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 50)

@@ -313,6 +313,23 @@ def test_a_window_reads_what_is_in_it_and_leaves_the_cursor(desk, sync):
     assert found.states["users"][-1] == first.states["users"][-1]
 
 
+def test_a_window_of_a_list_has_all_that_were_created_in_it(desk, sync):
+    """Lists are complete, so who was created in the window and is not there is deleted."""
+    for n in range(1, 6):
+        desk.record("users", n, T + n * 86_400)
+        desk.record("organizations", n, T + n * 86_400)
+        if n == 3:  # changed since
+            for stream in ("users", "organizations"):
+                desk.lists[stream][-1]["updated_at"] = "2025-06-01T00:00:00Z"
+    del desk.lists["users"][3], desk.lists["organizations"][3]
+    window = {"window_from": "2025-02-22", "window_to": "2025-02-24"}
+    found = sync("users", "organizations", **window)
+    assert found.ids("users") == found.ids("organizations") == [3]
+    for stream in ("users", "organizations", "satisfaction_ratings"):
+        schema = json.loads((support.FOLDER / "schemas" / f"{stream}.json").read_text())
+        assert schema["x-window-field"] == "created_at"
+
+
 def test_an_api_token_is_sent_as_zendesk_wants_it(desk, sync):
     sync("organizations", token="jane@example.com/token:abc")
     expected = base64.b64encode(b"jane@example.com/token:abc").decode()

@@ -1,14 +1,21 @@
--- one row per landed version of a product account.
+-- one row per landed version of a product account, one that the source says no more included.
 
 with
+
+records as (
+
+    {{ landed_and_removed('product', 'accounts') }}
+
+),
 
 landed as (
 
     select
         {{ json_fields('_raw', ['id', 'name', 'email', 'industry', 'country', 'tier', 'signup_at', 'created_at', 'updated_at', 'deleted_at']) }} as record,
         _load_id,
-        _extracted_at
-    from {{ source('raw_product', 'accounts') }}
+        _extracted_at,
+        _removed_at
+    from records
 
 ),
 
@@ -26,7 +33,8 @@ final as (
         {{ parse_instant('record.updated_at') }} as updated_at,
         {{ parse_instant('record.deleted_at') }} as deleted_at,
         _load_id as load_id,
-        _extracted_at as extracted_at
+        _extracted_at as extracted_at,
+        _removed_at as removed_at
     from landed
 
 )

@@ -1,6 +1,12 @@
--- one row per landed version of an organisation.
+-- one row per landed version of an organisation, one that the source says no more included.
 
 with
+
+records as (
+
+    {{ landed_and_removed('support', 'organizations') }}
+
+),
 
 landed as (
 
@@ -8,7 +14,7 @@ landed as (
         {{ json_fields('_raw', ['id', 'external_id', 'name', 'created_at', 'updated_at']) }} as record,
         _load_id,
         _extracted_at
-    from {{ source('raw_support', 'organizations') }}
+    from records
 
 ),
 

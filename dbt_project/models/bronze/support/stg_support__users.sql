@@ -1,6 +1,12 @@
--- one row per landed version of a support user (agent, admin or end user).
+-- one row per landed version of a support user (agent, admin or end user), one that the source says no more included.
 
 with
+
+records as (
+
+    {{ landed_and_removed('support', 'users') }}
+
+),
 
 landed as (
 
@@ -8,7 +14,7 @@ landed as (
         {{ json_fields('_raw', ['id', 'organization_id', 'role', 'email', 'name', 'created_at', 'updated_at']) }} as record,
         _load_id,
         _extracted_at
-    from {{ source('raw_support', 'users') }}
+    from records
 
 ),
 

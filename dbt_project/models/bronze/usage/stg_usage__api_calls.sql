@@ -19,8 +19,9 @@ final as (
         record.customer_id as customer_id,
         record.endpoint as endpoint,
         record.method as method,
-        record.feature as feature,
-        record.region as region,
+        -- what a CSV leaves empty is absent
+        nullif(record.feature, '') as feature,
+        nullif(record.region, '') as region,
         cast(record.status_code as integer) as status_code,
         cast(record.response_time_ms as decimal(18, 3)) as response_time_ms,
         {{ whole_number('record.bytes_processed') }} as bytes_processed,

@@ -57,7 +57,7 @@ login_days as (
 
 users as (
 
-    select customer_id, created_at from {{ ref('int_users') }}
+    select * from {{ ref('int_users') }}
 
 ),
 
@@ -181,6 +181,7 @@ user_counts as (
     from members
     inner join users
         on members.customer_id = users.customer_id and users.created_at <= members.as_of
+    where coalesce(users.deleted_at > members.as_of, true)
     group by members.customer_id, members.as_of_date
 
 ),

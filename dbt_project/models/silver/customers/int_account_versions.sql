@@ -10,7 +10,7 @@ with
 
 observed as (
 
-    select * from {{ ref('stg_product__accounts') }}
+    select * from {{ ref('int_account_sights') }}
     where account_id is not null
 
 ),

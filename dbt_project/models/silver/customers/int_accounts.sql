@@ -4,7 +4,7 @@ with
 
 newest as (
 
-    {{ newest_version(ref('stg_product__accounts'), 'account_id', ['updated_at'], ['deleted_at', 'tier', 'company_name', 'email', 'industry', 'country', 'signup_at', 'created_at']) }}
+    {{ newest_version(ref('int_account_sights'), 'account_id', ['updated_at'], ['deleted_at', 'tier', 'company_name', 'email', 'industry', 'country', 'signup_at', 'created_at']) }}
 
 ),
 

@@ -1,4 +1,4 @@
--- one row per user of the product, as it stands now.
+-- one row per user of the product, deleted ones included, as it stands now.
 
 with
 
@@ -8,17 +8,31 @@ newest as (
 
 ),
 
-final as (
+-- deleted where the last thing told of the user is that the source has it no more
+deletions as (
 
     select
         user_id,
-        account_id as customer_id,
-        email,
-        user_name,
-        role,
-        created_at,
-        updated_at,
+        case when max(load_id) = max(case when removed_at is not null then load_id end) then max(removed_at) end as deleted_at
+    from {{ ref('stg_product__users') }}
+    group by user_id
+
+),
+
+final as (
+
+    select
+        newest.user_id,
+        newest.account_id as customer_id,
+        newest.email,
+        newest.user_name,
+        newest.role,
+        newest.created_at,
+        newest.updated_at,
+        deletions.deleted_at,
     from newest
+    inner join deletions
+        on newest.user_id = deletions.user_id
 
 )
 
