@@ -318,7 +318,7 @@ def test_a_column_of_instants_as_whole_numbers_is_proved_within_its_bounds(tmp_p
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
     (piece,) = reading.pieces(path, path.name, (), RULES)
-    good = [typecheck.judge(RULES, line.as_py()) is None for line in piece.lines]
+    good = [typecheck.judge(RULES, line) is None for line in piece.lines]
     assert list(piece.proved) == good
     assert sum(good) == (0 if scale == 10**6 else pytest.approx(250, abs=60))
 
