@@ -318,3 +318,8 @@ def test_a_landing_file_of_an_older_version_gets_the_tables_that_it_lacks(desk):
         con.execute("drop table landing.tombstones")
     ensure("usage", desk.settings)
     assert desk.query("select count(*) from landing.tombstones", "usage") == [(0,)]
+    with duck.connect(path) as con:
+        con.execute("alter table landing.tombstones drop column removed_at")
+        con.execute("insert into landing.tombstones values (1, 'api_calls', 'a.jsonl', '{}')")
+    ensure("usage", desk.settings)
+    assert desk.query("select load_id, removed_at from landing.tombstones", "usage") == [(1, None)]

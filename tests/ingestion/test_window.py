@@ -12,6 +12,7 @@ import pytest
 from ingestion import runner
 from serving.sql import query_landing
 from tests.ingestion.conftest import FAKE, record, state, status
+from warehouse import failpoints
 from warehouse.errors import CallError, IncompleteLoad
 
 WINDOW = (date(2025, 6, 2), date(2025, 6, 3))
@@ -154,6 +155,25 @@ def test_a_window_leaves_the_cursor_where_it_is(desk):
     before = desk.query("select * from landing.state")
     play(desk, [state({"n": 99})], window=WINDOW)
     assert desk.query("select * from landing.state") == before
+
+
+def test_a_window_that_dies_at_its_commit_has_removed_nothing(desk, monkeypatch):
+    play(desk, BEFORE)
+    before = days(desk)
+
+    def die(name, *_):
+        if name == "landing.before_commit" and desk.dies:
+            raise OSError("killed")
+
+    monkeypatch.setattr(failpoints, "hit", die)
+    desk.dies = True
+    with pytest.raises(OSError, match="killed"):
+        play(desk, [item("b", 2)], window=WINDOW)
+    assert (days(desk), tombstones(desk)) == (before, [])
+    desk.dies = False
+    play(desk, [item("b", 2)], window=WINDOW)
+    assert tombstones(desk) == ["c", "d", "east"]
+    assert is_balanced(desk)
 
 
 def test_a_full_refresh_that_is_not_finished_goes_first(desk):
