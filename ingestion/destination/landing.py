@@ -123,8 +123,10 @@ def opened(
             landing = Landing(con, source, settings)
             landing.create((*known, *streams))
             yield landing
-            # what closing would do, but it would merge row groups whatever `max_vacuum_tasks` says
-            con.execute("checkpoint")
+            # what closing would do, but it would merge row groups whatever `max_vacuum_tasks` says; what was
+            # committed stands without it
+            with suppress(duckdb.Error):
+                con.execute("checkpoint")
         except duckdb.Error as error:  # a full disk, no memory: what a person can act on
             raise WarehouseError(
                 f"{path.name}: {str(error).splitlines()[0][:300]}",
