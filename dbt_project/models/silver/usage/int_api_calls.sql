@@ -19,6 +19,7 @@
 ] %}
 {% set columns = ['request_id'] + content + ['compute_units', 'date_partition', 'also_seen_on', 'load_id'] %}
 {% set candidates = 'candidates' if is_incremental() else 'landed' %}
+{% set anew = '' if is_incremental() else read_anew() %}
 
 with
 
@@ -40,7 +41,7 @@ removed as (
 ),
 {% endif %}
 
-said as (
+said as {{ anew }} (
 
     select * from {{ ref('stg_usage__api_calls') }}
     {% if is_incremental() %}
@@ -52,7 +53,7 @@ said as (
 
 ),
 
-landed as {% if not is_incremental() %}{{ read_anew() }}{% endif %} (
+landed as {{ anew }} (
 
     select
         calls.request_id,
