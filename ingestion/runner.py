@@ -399,7 +399,8 @@ def _sync_connector(
             )
         sync_id = landing.begin_sync(datetime.now(UTC))
         is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
-        found = {} if full_refresh else landing.states(complete_only=is_careful)
+        # a window is read whatever the cursor says
+        found = {} if full_refresh or window else landing.states(complete_only=is_careful)
         # our own connectors are tried for this; others may say in a state that they are done too early
         is_trusted = connector.is_ours or is_careful or window is not None
         broken_off = set() if is_trusted else landing.broken_off()

@@ -103,7 +103,8 @@ class Destination:
         self.rows = self.quarantined = self.loads = self.received = 0
         self.rows_by_stream: Counter[str] = Counter()
         self.wrong_mode = 0
-        self.gone: dict[str, int | None] = {}  # records of a window that are there no more
+        # by stream: how many records of the window are there no more (see `Landing.replace_window`)
+        self.gone: dict[str, int | None] = {}
         self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
         self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - `close` closes it
         self._size = 0

@@ -421,8 +421,8 @@ class Landing:
                 select id from records
                 group by id
                 having not bool_or(is_new)
-                    and arg_max(came_at, (_load_id, _position)) >= timestamp '{first}'
-                    and arg_max(came_at, (_load_id, _position)) < timestamp '{last + timedelta(days=1)}'
+                    and arg_max_null(came_at, (_load_id, _position)) >= timestamp '{first}'
+                    and arg_max_null(came_at, (_load_id, _position)) < timestamp '{last + timedelta(days=1)}'
             )
             select place, id, true as is_gone from records semi join gone using (id)
             union all
@@ -500,11 +500,12 @@ class Landing:
 
         Inside a transaction; `mark_complete` takes it back.
         """
-        for stream in sorted(streams):
-            self.con.execute("delete from landing.state where stream = ?", [stream])
-            self.con.execute(
-                "insert into landing.state values (?, null, null, false, ?)", [stream, load_id]
-            )
+        names = sorted(streams)
+        self.con.execute("delete from landing.state where list_contains(?, stream)", [names])
+        self.con.execute(
+            "insert into landing.state select unnest(?::varchar[]), null, null, false, ?",
+            [names, load_id],
+        )
 
     def mark_complete(self, streams: Iterable[str]) -> None:
         """The latest state of these streams is one at which the stream was complete."""

@@ -46,7 +46,8 @@ def play(desk, records, *, window=None, ends=("COMPLETE",), **options):
     said = desk.folder / "messages.jsonl"
     said.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *map(status, ends)]))
     config = desk.folder / "config.json"
-    config.write_text(json.dumps({"play": str(said), "catalog": [catalog]}))
+    told = {"play": str(said), "catalog": [catalog], "given": options.pop("given", None)}
+    config.write_text(json.dumps({name: value for name, value in told.items() if value}))
     command = f"{sys.executable} {FAKE}"
     return runner.sync_exec(command, config, "fake", desk.settings, window=window, **options)
 
@@ -151,10 +152,15 @@ def test_a_record_that_was_set_aside_is_not_taken_for_deleted(desk, monkeypatch)
 
 
 def test_a_window_leaves_the_cursor_where_it_is(desk):
+    """And the connector is not told of it: one that left out what lies before it would seem to say that it is gone."""
     play(desk, BEFORE)
     before = desk.query("select * from landing.state")
-    play(desk, [state({"n": 99})], window=WINDOW)
+    given = desk.folder / "given.json"
+    play(desk, [state({"n": 99})], window=WINDOW, given=str(given))
     assert desk.query("select * from landing.state") == before
+    assert not given.exists()
+    play(desk, BEFORE, given=str(given))
+    assert json.loads(given.read_text())[0]["stream"]["stream_state"] == {"n": 1}
 
 
 def test_a_window_that_dies_at_its_commit_has_removed_nothing(desk, monkeypatch):
