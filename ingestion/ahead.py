@@ -6,68 +6,109 @@ Reads and writes: nothing. Run: imported by `ingestion`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty, Queue
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 _LAST_WORK_SECONDS = 2.0  # who waits for a download or a silent connector is not waited for
 
 
-class _End:
-    """The last thing in the queue: nothing more comes, or why."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
+def _one(_item: object) -> int:
+    return 1
 
 
 @contextmanager
-def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
-    """Yields the same items in the same order; at the end of the block the thread stops, wherever it is.
+def ahead(
+    items: Iterator[Item], room: int = 2, weight: Callable[[Item], int] = _one
+) -> Iterator[Belt[Item]]:
+    """Yields a belt with the same items in the same order; at the end of the block the thread stops, wherever it is.
 
     Args:
         items: What the thread runs; nothing else may use it. An error in it is raised to the taker.
-        depth: How many items may wait.
+        room: How much may wait; an item heavier than that waits alone.
+        weight: What an item weighs.
     """
-    ready: Queue[Any] = Queue(depth)
-    is_over = threading.Event()
-
-    def work() -> None:
-        end = _End()
-        try:
-            for item in items:
-                ready.put(item)
-                if is_over.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001 - whoever takes the items raises it
-            end = _End(error)
-        ready.put(end)
-
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    belt = Belt(room, weight)
+    thread = threading.Thread(target=belt.fill, args=(items,), name="ahead", daemon=True)
     thread.start()
     try:
-        yield _taken(ready)
+        yield belt
     finally:
-        is_over.set()
-        _drain(ready, thread)
+        belt.stop()
+        thread.join(_LAST_WORK_SECONDS)
 
 
-def _taken(ready: Queue[Any]) -> Iterator[Any]:
-    item: Any
-    while not isinstance(item := ready.get(), _End):
-        yield item
-    if item.error:
-        raise item.error
+class Belt(Generic[Item]):
+    """What waits between the two threads; items are never None."""
 
+    def __init__(self, room: int, weight: Callable[[Item], int]) -> None:
+        self.room = room
+        self.weight = weight
+        self._waiting: deque[Item] = deque()
+        self._held = 0
+        self._has_ended = self._is_stopped = False
+        self._error: BaseException | None = None
+        self._moved = threading.Condition()
 
-def _drain(ready: Queue[Any], thread: threading.Thread) -> None:
-    """Make room until the thread has seen that it is over."""
-    for _ in range(int(_LAST_WORK_SECONDS / 0.05)):
+    def fill(self, items: Iterator[Item]) -> None:
+        """Put all items on, until somebody stops it."""
         try:
-            ready.get_nowait()
-        except Empty:
-            thread.join(0.05)
-        if not thread.is_alive():
-            return
+            for item in items:
+                if not self._put(item):
+                    break
+        except BaseException as error:  # noqa: BLE001 - whoever takes the items raises it
+            self._error = error
+        with self._moved:
+            self._has_ended = True
+            self._moved.notify_all()
+
+    def _put(self, item: Item) -> bool:
+        weight = self.weight(item)
+        with self._moved:
+            self._moved.wait_for(
+                lambda: self._is_stopped or not self._waiting or self._held + weight <= self.room
+            )
+            if self._is_stopped:
+                return False
+            self._waiting.append(item)
+            self._held += weight
+            self._moved.notify_all()
+        return True
+
+    def __iter__(self) -> Iterator[Item]:
+        """All items, as they come."""
+        while (item := self.take()) is not None:
+            yield item
+
+    def take(self, seconds: float | None = None) -> Item | None:
+        """The next item; None if there is none for so long, or none any more (`is_over`).
+
+        Raises:
+            BaseException: What the other thread met, once all items before are taken.
+        """
+        with self._moved:
+            self._moved.wait_for(lambda: self._waiting or self._has_ended, seconds)
+            if self._waiting:
+                item = self._waiting.popleft()
+                self._held -= self.weight(item)
+                self._moved.notify_all()
+                return item
+        if self.is_over and self._error:
+            raise self._error
+        return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        with self._moved:
+            return self._has_ended and not self._waiting
+
+    def stop(self) -> None:
+        """Let the other thread go."""
+        with self._moved:
+            self._is_stopped = True
+            self._waiting.clear()
+            self._moved.notify_all()

@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import shlex
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from warehouse.sources import SourceSpec
 log = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux; elsewhere the pipe stays small
 _NEEDED = (
     "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "VIRTUAL_ENV", "SYSTEMROOT",
@@ -158,8 +160,7 @@ class Process:
         """Runs of record lines (bytes) and other messages (dicts), as they come."""
         splitter = Splitter()
         assert self.popen.stdout is not None
-        descriptor = self.popen.stdout.fileno()
-        while chunk := os.read(descriptor, _PIPE_BYTES):
+        for chunk in _chunks(self.popen.stdout.fileno()):
             yield from splitter.feed(chunk)
         yield from splitter.end()
 
@@ -175,6 +176,19 @@ class Process:
             if text:
                 self.last_words.append(text)
                 log.info("%s: %s", self.connector.title, text)
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    """What is read, as it comes; where it comes fast, some MiB at a time."""
+    some: list[bytes] = []
+    while chunk := os.read(descriptor, _PIPE_BYTES):
+        some.append(chunk)
+        is_more = select.select([descriptor], [], [], 0)[0]
+        if not is_more or sum(map(len, some)) >= _CHUNK_BYTES:
+            yield b"".join(some)
+            some = []
+    if some:
+        yield b"".join(some)
 
 
 @contextmanager

@@ -149,4 +149,4 @@ def _file_records(
                 path = locate.local_copy(file, Path(folder), number)
                 for piece in reading.pieces(path, file.name, files.columns):
                     for line in piece.lines:
-                        yield files.name, line.as_py()
+                        yield files.name, line

@@ -63,8 +63,8 @@ Progress = Callable[[int], None]
 RESTART_FROM_COMPLETE = "restart_from_complete"
 
 _PROGRESS_SECONDS = 0.5
-# messages, or runs of records of up to 1 MiB, that a connector may be ahead of a commit
-_AHEAD = 32
+_AHEAD_BYTES = 64 << 20  # of records that a connector may be ahead of a commit …
+_OTHER_BYTES = 1 << 10  # … any other message counting as so many
 _REFUSED = re.compile(
     r"(?<!\d)4(00|01|02|03|04|10|22|29)(?!\d)|forbidden|unauthori[sz]ed|not found", re.IGNORECASE
 )
@@ -426,7 +426,7 @@ def _sync_connector(
             plans,
             settings,
             opener,
-            folder / "records",
+            folder,
             now=now,
             sync_id=sync_id,
             window=window,
@@ -482,12 +482,16 @@ def _sync_connector(
     )
 
 
+def _weight(message: bytes | dict[str, Any]) -> int:
+    return len(message) if isinstance(message, bytes) else _OTHER_BYTES
+
+
 def _listen(
     process: connectors.Process, destination: Destination, heard: _Heard, progress: Progress | None
 ) -> None:
     """Take in a connector's output until it ends; it goes on while what it said before is committed."""
     told = time.monotonic()
-    with ahead(process.output(), _AHEAD) as messages:
+    with ahead(process.output(), _AHEAD_BYTES, _weight) as messages:
         for message in messages:
             if isinstance(message, bytes):
                 destination.records(message)

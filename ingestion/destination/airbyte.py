@@ -10,33 +10,32 @@ Reads: the spool. Writes: `landing/<source>.duckdb`, `spool/`. Run: imported by 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
-import duckdb
-import numpy as np
 import pyarrow as pa
 
-from ingestion.destination import envelopes, messages
-from ingestion.destination import lines as text_lines
-from ingestion.destination.landing import BadRow, Landing, naive
+from ingestion.ahead import Belt, ahead
+from ingestion.destination import messages
+from ingestion.destination.landing import BadRow, Landing
 from ingestion.destination.messages import GLOBAL, LEGACY
-from ingestion.destination.typecheck import WRONG_MODE, Rules, judge
+from ingestion.destination.sifting import ROWS, Part, Sifter, Tally
+from ingestion.destination.typecheck import Rules
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
 from warehouse.settings import Settings
 
-# small slices wait until so much has come together: what fills a row group of DuckDB (122,880 rows) is written
-# compressed at once, less than that is written twice and compressed again with the next commit …
-COMMIT_BYTES = 56 << 20
+# small slices wait until so much has come together: row groups of DuckDB (122,880 rows) that are full are written
+# compressed at once, others are compressed again with the next commit …
+COMMIT_BYTES = 192 << 20
 COMMIT_SECONDS = 15.0  # … or so much time has gone by
-PIECE_BYTES = 64 << 20
-UNKNOWN = "?"  # the stream of a line that names none
-_NO_ROWS = pa.table({"line": pa.array([], pa.large_string())})
+PIECE_BYTES = 8 << 20  # are sifted at once
+SPOOL_BYTES = COMMIT_BYTES + (64 << 20)  # wait in memory; more of one slice waits in a file
 
 Open = Callable[[], AbstractContextManager[Landing]]
 
@@ -70,23 +69,12 @@ class Slice:
     complete: set[str] = field(default_factory=set)  # streams that said COMPLETE before its end
 
 
-@dataclass
-class _Tally:
-    """Records by (slice, stream), and the bad ones among them; wrong-mode rows are a rule, not damage."""
+class _NotAllGood(Exception):
+    """So many slices of a commit are good, and why the next one is not."""
 
-    records: Counter[tuple[int, str]] = field(default_factory=Counter)
-    bad: Counter[int] = field(default_factory=Counter)
-    first_bad: dict[int, BadRow] = field(default_factory=dict)
-
-
-@dataclass
-class _Part:
-    """One stream's rows of a piece, sifted: which slice each stands in, and what was set aside."""
-
-    stream: str
-    rows: pa.Table
-    slices: np.ndarray
-    bad: list[tuple[int, BadRow]]
+    def __init__(self, good: int, fault: WarehouseError) -> None:
+        self.good = good
+        self.fault = fault
 
 
 class Destination:
@@ -97,7 +85,7 @@ class Destination:
         plans: dict[str, StreamPlan],
         settings: Settings,
         opener: Open,
-        spool: Path,
+        folder: Path,
         *,
         now: datetime,
         sync_id: int,
@@ -118,7 +106,7 @@ class Destination:
         # by stream: how many records of the window are there no more (see `Landing.replace_window`)
         self.gone: dict[str, int | None] = {}
         self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
-        self._spool = spool.open("w+b")
+        self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - `close` closes it
         self._size = 0
         self._slices: list[Slice] = []
         self._current = Slice(0)
@@ -152,8 +140,6 @@ class Destination:
         stream = self.tables.get(stream, stream)
         self._last_states[stream] = state
         self._current.states.append((stream, state, count))
-        if self._slices and self._size - self._slices[0].start > PIECE_BYTES:
-            self.commit()
         self._slices.append(self._current)
         self._current = Slice(self._size)
         waited = time.monotonic() - self._last_commit
@@ -226,32 +212,39 @@ class Destination:
     # --- one commit -------------------------------------------------------------------------------
 
     def _land(self, slices: list[Slice], complete: set[str], *, is_last: bool = False) -> None:
+        """Commit some slices; those before the first one that is bad, if one is.
+
+        Raises:
+            WarehouseError: What is wrong with the first bad slice.
+        """
         if is_last and not complete:
             return
-        fault: WarehouseError | None = None
-        landed: Counter[str] = Counter()
-        aside: Counter[str] = Counter()
+        try:
+            self._land_all(slices, complete, is_last=is_last)
+        except _NotAllGood as found:
+            if found.good:
+                self._land_all(slices[: found.good], complete, is_last=is_last)
+            raise found.fault from None
+
+    def _land_all(self, slices: list[Slice], complete: set[str], *, is_last: bool) -> None:
         since = self._since.copy()
         self._begun = {}
-        only = complete if is_last else None
-        is_whole = slices[-1].end - slices[0].start <= PIECE_BYTES
-        held: list[_Part] = []
+        sifter = Sifter(
+            {plan.name: plan.rules for plan in self.plans.values()},
+            self.tables,
+            [part.lines for part in slices],
+            now=self.now,
+            position=self._position,
+            only=complete if is_last else None,
+        )
         with self.open() as landing, landing.transaction() as load_id:
-            self._first_load = self._first_load or load_id
-            tally = _Tally()
-            for piece in self._pieces(slices):
-                parts = self._sift(landing.checker, piece, slices, tally, only)
-                if is_whole:
-                    held = parts  # there is one piece: what lands is decided before it does
-                else:  # a slice larger than a piece stands alone: it lands, or all of it is rolled back
-                    self._insert(landing, load_id, parts, len(slices), landed, aside)
-            good, fault = self._verdict(slices, tally, since)
-            if fault and good == 0:
-                raise fault
+            landed, aside = self._insert(landing, load_id, sifter, slices)
+            good, fault = self._verdict(slices, sifter.tally, since)
+            if fault:
+                raise _NotAllGood(good, fault)
             if self._is_anew:  # the common cursor was that of the old generations
                 landing.forget_common_state()
-            self._insert(landing, load_id, held, good, landed, aside)
-            self._write_states(landing, slices[:good], load_id)
+            self._write_states(landing, slices, load_id)
             silent = {
                 stream
                 for stream in self.plans
@@ -260,7 +253,7 @@ class Destination:
             if is_last:
                 complete = {s for s in complete if s not in silent or not self._is_stuck(s)}
             else:
-                complete = {stream for part in slices[:good] for stream in part.complete} - silent
+                complete = {stream for part in slices for stream in part.complete} - silent
             self._complete(landing, complete, load_id)
             for stream in sorted(set(landed) | set(aside)):
                 landing.record_load(
@@ -276,12 +269,38 @@ class Destination:
         self._is_anew = False
         self._finished |= complete
         self._generations |= self._begun
+        self._first_load = self._first_load or load_id
+        self._position += sifter.tally.lines
+        self.unasked += sifter.tally.unasked
+        self.wrong_mode += sifter.tally.wrong_mode
         self.loads += bool(landed or aside)
         self.rows += landed.total()
         self.quarantined += aside.total()
         self.rows_by_stream.update(landed)
-        if fault:
-            raise fault
+
+    def _insert(
+        self, landing: Landing, load_id: int, sifter: Sifter, slices: list[Slice]
+    ) -> tuple[Counter[str], Counter[str]]:
+        """Insert what the slices hold while it is sifted; returns the rows landed and set aside, by stream."""
+        landed: Counter[str] = Counter()
+        aside: Counter[str] = Counter()
+        pieces = self._pieces(slices)
+        threads = self.settings.threads
+        with ahead(sifter.parts(landing.checker, pieces, threads=threads)) as belt:
+            part = belt.take()
+            while part:
+                run = _Run(part, belt)
+                if part.stream in self.plans:
+                    generation = self._generation(landing, part.stream, load_id)
+                    landed[part.stream] += landing.insert(
+                        part.stream, ROWS, run.rows(), load_id, None, generation
+                    )
+                else:
+                    deque(run.rows(), maxlen=0)
+                landing.set_aside(load_id, run.bad)
+                aside[part.stream] += len(run.bad)
+                part = run.following
+        return +landed, +aside
 
     def _pieces(self, slices: list[Slice]) -> Iterator[bytes]:
         """The slices' bytes in pieces that end with a line; one slice may have many, many slices have one."""
@@ -303,112 +322,8 @@ class Destination:
         self._spool.seek(0, 2)
         return data
 
-    def _sift(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        data: bytes,
-        slices: list[Slice],
-        tally: _Tally,
-        only: set[str] | None,
-    ) -> list[_Part]:
-        """Take the envelopes apart and check the records of each stream."""
-        lines = text_lines.split(data)
-        broken: dict[int, str] = {}
-        if not text_lines.is_utf8(lines):
-            lines, broken = text_lines.repair(lines)
-        count = len(lines)
-        ends = np.cumsum([part.lines for part in slices])
-        which = (
-            np.searchsorted(ends, np.arange(count), side="right")
-            if len(slices) > 1
-            else np.zeros(count, np.int64)
-        )
-        positions = np.arange(self._position + 1, self._position + 1 + count)
-        self._position += count
-        found = envelopes.opened(lines, naive(self.now))
-        aside = found.aside | {index: ("not UTF-8", text) for index, text in broken.items()}
-        parts = []
-        for name, records in found.records.items():
-            stream = self.tables.get(name, name)
-            if only is not None and stream not in only and name in self.tables:
-                continue
-            at = records.index
-            if name in self.tables:
-                checked = self._check(con, stream, name, records, lines, aside)
-                parts.append(self._part(stream, records, checked, which[at], positions[at], tally))
-                at = np.delete(at, [n for n in checked.blank if int(at[n]) in aside])
-            else:  # not asked for; the selection, not the connector, decides
-                self.unasked[name] += len(at)
-            for number, records_in in zip(*np.unique(which[at], return_counts=True), strict=True):
-                tally.records[int(number), stream] += int(records_in)
-        if aside and (only is None or only >= set(self.plans)):
-            unknown = [
-                (int(which[index]), BadRow(UNKNOWN, None, int(positions[index]), reason, raw))
-                for index, (reason, raw) in sorted(aside.items())
-            ]
-            for part, row in unknown:
-                tally.bad[part] += 1
-                tally.first_bad.setdefault(part, row)
-            parts.append(_Part(UNKNOWN, _NO_ROWS, np.zeros(0, np.int64), unknown))
-        return parts
-
-    def _check(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        stream: str,
-        name: str,
-        records: envelopes.Records,
-        lines: pa.LargeStringArray,
-        aside: dict[int, tuple[str, str]],
-    ) -> text_lines.Checked:
-        """Check a stream's records; what was cut wrongly is corrected, what is no record goes aside."""
-        rules = self.plans[stream].rules
-        checked = text_lines.check(con, records.lines, rules)
-        other, none = envelopes.last_word(name, records, list(checked.bad), lines)
-        for at, why in none.items():
-            aside[int(records.index[at])] = why
-            del checked.bad[at]
-            checked.blank.add(at)
-        if other:
-            texts = records.lines.to_pylist()
-            for at, text in other.items():
-                texts[at] = text
-                reason = judge(rules, text)
-                checked.bad.pop(at)
-                checked.bad |= {at: reason} if reason else {}
-            records.lines = pa.array(texts, pa.large_string())
-        return checked
-
-    def _part(
-        self,
-        stream: str,
-        records: envelopes.Records,
-        checked: text_lines.Checked,
-        which: np.ndarray,
-        positions: np.ndarray,
-        tally: _Tally,
-    ) -> _Part:
-        """Split a stream's records into what lands and what is set aside."""
-        bad = []
-        for index, reason in sorted(checked.bad.items()):
-            row = BadRow(stream, None, int(positions[index]), reason, records.lines[index].as_py())
-            part = int(which[index])
-            bad.append((part, row))
-            if reason.startswith(WRONG_MODE.partition("{")[0]):
-                self.wrong_mode += 1
-            else:
-                tally.bad[part] += 1
-                tally.first_bad.setdefault(part, row)
-        rows = pa.table(
-            {"line": records.lines, "emitted_at": records.emitted, "position": positions}
-        )
-        mask = checked.keep(rows.num_rows)
-        if mask is not None:
-            rows, which = rows.filter(pa.array(mask)), which[mask]
-        return _Part(stream, rows, which, bad)
-
     def _verdict(
-        self, slices: list[Slice], tally: _Tally, since: Counter[str]
+        self, slices: list[Slice], tally: Tally, since: Counter[str]
     ) -> tuple[int, WarehouseError | None]:
         """How many slices from the start are good, and what is wrong with the next one. Updates `since`."""
         by_slice: dict[int, Counter[str]] = {}
@@ -441,34 +356,6 @@ class Destination:
             since.clear()
             since.update(after)
         return len(slices), None
-
-    def _insert(
-        self,
-        landing: Landing,
-        load_id: int,
-        parts: list[_Part],
-        good: int,
-        landed: Counter[str],
-        aside: Counter[str],
-    ) -> None:
-        """Insert the rows that stand in the first `good` slices."""
-        for part in parts:
-            rows = part.rows
-            if rows.num_rows and int(part.slices[-1]) >= good:
-                rows = rows.filter(pa.array(part.slices < good))
-            bad = [row for number, row in part.bad if number < good]
-            if rows.num_rows:
-                rows = text_lines.chunked(rows.select(["line", "emitted_at", "position"]))
-                landed[part.stream] += landing.insert(
-                    part.stream,
-                    rows,
-                    load_id,
-                    None,
-                    self._generation(landing, part.stream, load_id),
-                )
-            if bad:
-                landing.set_aside(load_id, bad)
-                aside[part.stream] += len(bad)
 
     def _generation(self, landing: Landing, stream: str, load_id: int) -> int:
         """The generation this sync writes a stream's rows into."""
@@ -516,3 +403,22 @@ class Destination:
         if not self.window:
             is_all = self._finished | complete >= set(self.plans)
             landing.mark_complete(complete | ({GLOBAL, LEGACY} if is_all else set()))
+
+
+class _Run:
+    """Parts of one stream that follow each other."""
+
+    def __init__(self, first: Part, belt: Belt[Part]) -> None:
+        self.bad: list[BadRow] = []
+        self.following: Part | None = None  # the first one of another stream
+        self._first = first
+        self._belt = belt
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Their rows; afterwards `bad` and `following` are known."""
+        part: Part | None = self._first
+        while part and part.stream == self._first.stream:
+            self.bad += part.bad
+            yield part.rows()
+            part = self._belt.take()
+        self.following = part

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import open_envelope
 
 MOST_FORMS = 64  # more kinds of envelopes in one batch are opened one by one
-_EMITTED = re.compile(r'("emitted_at" ?: ?)(\d{1,16})(?!\d)')
+_EMITTED = re.compile(r'("emitted_at" ?: ?)(\d{1,14})(?!\d)')
+_FAR = 10**14  # milliseconds, in the year 5138
+_ZERO, _NINE = b"09"
 _PROBE = '{"probe":0}'
 
 
@@ -34,12 +35,12 @@ class Records:
     Attributes:
         index: Which message each came in, ascending.
         lines: Their data.
-        emitted: When they were emitted, UTC without a zone.
+        emitted: When they were emitted, UTC, as datetime64[us].
     """
 
     index: np.ndarray
-    lines: pa.LargeStringArray
-    emitted: pa.TimestampArray
+    lines: Lines
+    emitted: np.ndarray
 
 
 @dataclass
@@ -59,34 +60,30 @@ class _Form:
     after: bytes  # with the digits of the message it was learned from
     digits: tuple[int, int]  # where in `after` they stand
 
-    def fits(self, lines: pa.LargeBinaryArray) -> np.ndarray:
+    def fits(self, lines: Lines) -> np.ndarray:
         """Mask of the lines that have this text around something."""
         first, last = self.digits
-        ends = (
-            rf"\A{re.escape(self.after[:first].decode())}[0-9]{{{last - first}}}"
-            rf"{re.escape(self.after[last:].decode())}\z"
-        )
-        good = pc.and_(
-            pc.starts_with(lines, self.before),
-            pc.match_substring_regex(pc.binary_slice(lines, -len(self.after)), ends),
-        )
-        # so short that the two would overlap
-        least = len(self.before) + len(self.after)
-        return pc.and_(good, pc.greater(pc.binary_length(lines), least)).to_numpy(
-            zero_copy_only=False
+        digits = lines.tails(len(self.after) - first)[:, : last - first]
+        # not so short that the two would overlap
+        is_long = lines.sizes > len(self.before) + len(self.after)
+        return (
+            is_long
+            & lines.begin_with(self.before)
+            & lines.end_with(self.after[last:])
+            & lines.end_with(self.after[:first], len(self.after) - first)
+            & ((digits >= _ZERO) & (digits <= _NINE)).all(axis=1)
         )
 
-    def cut(self, index: np.ndarray, lines: pa.LargeBinaryArray) -> Records:
+    def cut(self, index: np.ndarray, lines: Lines) -> Records:
         """The records of lines that fit."""
-        size = len(self.after)
         first, last = self.digits
-        digits = pc.binary_slice(lines, first - size, (last - size) or None)
-        millis = digits.cast(pa.large_string()).cast(pa.int64()).cast(pa.timestamp("ms"))
-        data = pc.binary_slice(lines, len(self.before), -size)
-        return Records(index, data.cast(pa.large_string()), millis.cast(pa.timestamp("us")))
+        digits = lines.tails(len(self.after) - first)[:, : last - first].astype(np.int64) - _ZERO
+        millis = digits @ (10 ** np.arange(last - first)[::-1])
+        emitted = millis.astype("datetime64[ms]").astype("datetime64[us]")
+        return Records(index, lines.cut(len(self.before), len(self.after)), emitted)
 
 
-def opened(lines: pa.LargeStringArray, now: datetime) -> Opened:
+def opened(lines: Lines, now: datetime) -> Opened:
     """Open the envelopes of some messages, each a line of valid UTF-8.
 
     Args:
@@ -95,26 +92,30 @@ def opened(lines: pa.LargeStringArray, now: datetime) -> Opened:
     """
     found = Opened()
     some: dict[str, list[Records]] = {}
-    rest, messages = np.arange(len(lines)), lines.cast(pa.large_binary())
+    rest, messages = np.arange(len(lines)), lines
     for _ in range(MOST_FORMS):
         if not len(rest):
             break
-        form = _form_of(messages[0].as_py().decode())
+        form = _form_of(messages[0])
         if form is None:
-            _by_hand(rest[:1], messages[:1], now, some, found.aside)
-            rest, messages = rest[1:], messages[1:]
+            _by_hand(rest[:1], messages.take(np.array([0])), now, some, found.aside)
+            rest, messages = rest[1:], messages.take(np.arange(1, len(messages)))
             continue
         mask = form.fits(messages)
-        fitting = messages if mask.all() else messages.filter(pa.array(mask))
-        some.setdefault(form.stream, []).append(form.cut(rest[mask], fitting))
-        rest, messages = rest[~mask], messages.filter(pa.array(~mask))
-    _by_hand(rest, messages, now, some, found.aside)
+        if mask.all():
+            some.setdefault(form.stream, []).append(form.cut(rest, messages))
+            rest = rest[:0]
+            break
+        some.setdefault(form.stream, []).append(form.cut(rest[mask], messages.take(mask)))
+        rest, messages = rest[~mask], messages.take(~mask)
+    if len(rest):
+        _by_hand(rest, messages, now, some, found.aside)
     found.records = {stream: _together(parts) for stream, parts in some.items()}
     return found
 
 
 def last_word(
-    stream: str, records: Records, which: list[int], messages: pa.LargeStringArray
+    stream: str, records: Records, which: list[int], messages: Lines
 ) -> tuple[dict[int, str], dict[int, tuple[str, str]]]:
     """Open some messages once more, one by one, because what was cut out of them is no good record.
 
@@ -131,7 +132,7 @@ def last_word(
     other: dict[int, str] = {}
     none: dict[int, tuple[str, str]] = {}
     for at in which:
-        text = messages[int(records.index[at])].as_py()
+        text = messages[int(records.index[at])]
         try:
             name, data, _ = open_envelope(text)
         except json.JSONDecodeError:
@@ -141,7 +142,7 @@ def last_word(
         else:
             if name != stream:
                 none[at] = ("a record that names its stream twice", text)
-            elif data != records.lines[at].as_py():
+            elif data != records.lines[at]:
                 other[at] = data
     return other, none
 
@@ -171,15 +172,14 @@ def _form_of(text: str) -> _Form | None:
 
 def _by_hand(
     index: np.ndarray,
-    messages: pa.LargeBinaryArray,
+    messages: Lines,
     now: datetime,
     some: dict[str, list[Records]],
     aside: dict[int, tuple[str, str]],
 ) -> None:
     """Open envelopes of an unusual form one by one."""
     out: dict[str, tuple[list[int], list[str], list[datetime]]] = {}
-    for at, raw in zip(index.tolist(), messages.to_pylist(), strict=True):
-        text = raw.decode()
+    for at, text in zip(index.tolist(), messages, strict=True):
         if not text.strip():
             continue
         try:
@@ -190,8 +190,9 @@ def _by_hand(
         except ValueError as reason:
             aside[at] = (str(reason), text)
             continue
+        is_told = emitted and emitted < _FAR
         instant = (
-            datetime.fromtimestamp(emitted / 1000, UTC).replace(tzinfo=None) if emitted else now
+            datetime.fromtimestamp(emitted / 1000, UTC).replace(tzinfo=None) if is_told else now
         )
         for values, value in zip(
             out.setdefault(stream, ([], [], [])), (at, data, instant), strict=True
@@ -200,9 +201,7 @@ def _by_hand(
     for stream, (at, data, instants) in out.items():
         some.setdefault(stream, []).append(
             Records(
-                np.array(at, np.int64),
-                pa.array(data, pa.large_string()),
-                pa.array(instants, pa.timestamp("us")),
+                np.array(at, np.int64), Lines.of(data), np.array(instants, dtype="datetime64[us]")
             )
         )
 
@@ -213,6 +212,6 @@ def _together(parts: list[Records]) -> Records:
         return parts[0]
     index = np.concatenate([part.index for part in parts])
     order = np.argsort(index)
-    lines = pa.chunked_array([part.lines for part in parts]).take(pa.array(order))
-    emitted = pa.chunked_array([part.emitted for part in parts]).take(pa.array(order))
-    return Records(index[order], lines.combine_chunks(), emitted.combine_chunks())
+    lines = Lines.together([part.lines for part in parts]).take(order)
+    emitted = np.concatenate([part.emitted for part in parts])
+    return Records(index[order], lines, emitted[order])

@@ -117,10 +117,16 @@ def opened(
     known = SOURCES[source].streams if source in SOURCES else ()
     with locks.hold(path, what=f"sync of {source}", timeout=settings.lock_timeout, say=say):
         con = duck.connect(path, memory_limit=settings.memory_limit, threads=settings.threads)
+        # rows say where they stood (_file, _position): threads write row groups side by side, each its own
+        con.execute("set preserve_insertion_order = false")
         try:
             landing = Landing(con, source, settings)
             landing.create((*known, *streams))
             yield landing
+            # what closing would do, but it would merge row groups whatever `max_vacuum_tasks` says; what was
+            # committed stands without it
+            with suppress(duckdb.Error):
+                con.execute("checkpoint")
         except duckdb.Error as error:  # a full disk, no memory: what a person can act on
             raise WarehouseError(
                 f"{path.name}: {str(error).splitlines()[0][:300]}",
@@ -128,6 +134,7 @@ def opened(
                 "or repair the file, then sync again",
             ) from error
         finally:
+            landing.checker.close()
             con.close()
 
 
@@ -240,39 +247,44 @@ class Landing:
     def insert(
         self,
         stream: str,
-        rows: pa.Table,
+        schema: pa.Schema,
+        rows: Iterable[pa.RecordBatch],
         load_id: int,
         extracted_at: datetime | None,
         generation: int = 0,
     ) -> int:
-        """Insert rows; returns their number.
+        """Insert rows as they come, in one statement whose threads share them; returns their number.
 
         Args:
             stream: Which table.
-            rows: Arrow columns `line` (JSON text), `position`, optionally `file`, and `emitted_at`
+            schema: Columns `line` (JSON text), `position`, optionally `file`, and `emitted_at`
                 where `extracted_at` is None.
+            rows: Of this schema. They are made in a thread of DuckDB's; an error there is raised here.
             load_id: Of this commit.
             extracted_at: When the rows were read, if the same for all.
             generation: Full-refresh generation they belong to.
         """
-        if rows.num_rows == 0:
-            return 0
         at = "emitted_at" if extracted_at is None else f"timestamp '{utc_text(extracted_at)}'"
-        file = "file" if "file" in rows.column_names else "null"
-        self.con.register("landing_rows", rows)
+        file = "file" if "file" in schema.names else "null"
+        errors: list[BaseException] = []
+        self.con.register(
+            "landing_rows", pa.RecordBatchReader.from_batches(schema, _told(rows, errors))
+        )
         try:
-            self.con.execute(
+            ((count,),) = self.con.execute(
                 f"insert into {self.schema}.{identifier(stream)} "
                 f"select line, {load_id:d}, {at}, {generation:d}, position, {file} from landing_rows"
-            )
+            ).fetchall()
         finally:
             self.con.unregister("landing_rows")
-        if (
-            rows.num_rows >= _ROW_GROUP
-        ):  # the next checkpoint need not rewrite them to merge what is left over
+        if errors:
+            raise errors[0]
+        if count >= _ROW_GROUP:
+            # the next checkpoint need not rewrite them to merge what is left over
             self.con.execute("set max_vacuum_tasks = 0")
-        failpoints.hit("landing.rows_written", self.settings)
-        return rows.num_rows
+        if count:
+            failpoints.hit("landing.rows_written", self.settings)
+        return count
 
     def set_aside(self, load_id: int, bad: list[BadRow]) -> None:
         """Put bad rows into the quarantine table."""
@@ -619,6 +631,14 @@ class Landing:
             "update landing.syncs set status = 'interrupted' where status = 'running' and sync_id < ?",
             [sync_id],
         )
+
+
+def _told(rows: Iterable[pa.RecordBatch], errors: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    """The rows; an error ends them and is kept, because Arrow and DuckDB would pass on its words only."""
+    try:
+        yield from rows
+    except BaseException as error:  # noqa: BLE001 - it is raised where the rows are inserted
+        errors.append(error)
 
 
 def naive(at: datetime) -> datetime:

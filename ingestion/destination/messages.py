@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ingestion.destination.lines import Lines
 from warehouse.errors import IncompleteLoad
 
 GLOBAL = "*global*"  # under this name a state that is not one stream's is kept
@@ -33,6 +34,7 @@ _MARKS = tuple(
     )
 )
 _RECORD_BEGINS = (b'{"type":"RECORD",', b'{"type": "RECORD",')
+_FEW = 1000  # of as many lines in a chunk each is looked at
 _SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder()
 
@@ -67,11 +69,8 @@ class Splitter:
             yield from self._parts(data + b"\n")
 
     def _parts(self, data: bytes) -> Iterator[bytes | dict[str, Any]]:
-        if _has_only_records(data):
-            yield data
-            return
         done = 0
-        for start in sorted(_candidates(data)):
+        for start in _candidates(data):
             end = data.find(b"\n", start) + 1
             message = _control(data[start : end - 1])
             if message is None:
@@ -81,20 +80,22 @@ class Splitter:
             if message:
                 yield message
             done = end
-        if done < len(data):
+        if done == 0:
+            yield data
+        elif done < len(data):
             yield data[done:]
 
 
-def _has_only_records(data: bytes) -> bool:
-    """Whether each line begins as connectors begin a RECORD: two passes instead of nine."""
-    return any(
-        data.startswith(begin) and data.count(b"\n" + begin) == data.count(b"\n") - 1
-        for begin in _RECORD_BEGINS
-    )
-
-
-def _candidates(data: bytes) -> set[int]:
+def _candidates(data: bytes) -> list[int]:
     """Where lines start that may be something else than a record."""
+    lines = Lines.split(data)
+    for begin in _RECORD_BEGINS:  # as connectors begin a RECORD
+        lines = lines.take(~lines.begin_with(begin))
+    return lines.starts.tolist() if len(lines) <= _FEW else sorted(_marked(data))
+
+
+def _marked(data: bytes) -> set[int]:
+    """The same where records begin otherwise: lines that hold another message's type, and those that are no JSON."""
     starts = set()
     for mark in _MARKS:
         at = data.find(mark)

@@ -6,7 +6,7 @@ line is JSON, that no key stands twice and that every value is what it must be. 
 usage events: 1 CPU s, where parsing the JSON and testing its values takes 4. A line that does not
 match is not bad, only not proved: `typecheck` looks at it.
 
-Reads and writes: nothing. Run: imported by `ingestion.destination.lines`.
+Reads and writes: nothing. Run: imported by `ingestion.destination.checking`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from ingestion.destination.lines import Lines
 from ingestion.destination.typecheck import Rule, Rules
 
 SAMPLE = 64  # lines that a batch's shapes are learned from
@@ -50,21 +49,19 @@ _DAY_OF_ANY_YEAR = (
 _DAY = timedelta(days=1)
 
 
-def proved(lines: pa.LargeStringArray | pa.ChunkedArray, rules: Rules) -> np.ndarray:
+def proved(lines: Lines, rules: Rules) -> np.ndarray:
     """Which lines are surely good, as a mask."""
     pattern = _pattern_of(lines, rules)
-    if pattern is None:
-        return np.zeros(len(lines), bool)
-    return pc.match_substring_regex(lines, pattern).to_numpy(zero_copy_only=False)
+    return np.zeros(len(lines), bool) if pattern is None else lines.matches(pattern)
 
 
-def _pattern_of(lines: pa.LargeStringArray | pa.ChunkedArray, rules: Rules) -> str | None:
+def _pattern_of(lines: Lines, rules: Rules) -> str | None:
     """The shapes of some lines as one pattern; None if they are too many, or none can prove anything."""
     step = -(-len(lines) // SAMPLE)
-    seen = Counter(_shape(lines[index].as_py()) for index in range(0, len(lines), max(step, 1)))
+    seen = Counter(_shape(lines[index]) for index in range(0, len(lines), max(step, 1)))
     common = [shape for shape, _ in seen.most_common(MOST_SHAPES) if shape]
     patterns = [pattern for shape in common if (pattern := _pattern(shape, rules))]
-    return rf"\A(?:{'|'.join(patterns)})\z" if patterns else None
+    return "|".join(patterns) or None
 
 
 def _shape(text: str) -> Shape | None:

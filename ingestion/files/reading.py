@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from isal import isal_zlib  # reads gzip in half of zlib's time
 
-from ingestion.destination import lines as text_lines
+from ingestion.destination.lines import Lines, repaired
 from ingestion.destination.typecheck import Rules
 from ingestion.files.columns import proved_sql
 from warehouse import duck
@@ -42,6 +42,7 @@ _HEAD = 65_536  # of an overlong line this much is kept with its reason
 _GZIP = b"\x1f\x8b"  # what a gzip member starts with
 _CSV_ROWS = 50_000
 _PARQUET_ROWS = 50_000
+_PARQUET_BYTES = 256 << 20
 
 
 class FileFault(Exception):
@@ -69,7 +70,7 @@ class Piece:
         proved: Which of the lines are surely good, if the format can tell.
     """
 
-    lines: pa.LargeStringArray
+    lines: Lines
     numbers: np.ndarray
     bad: list[tuple[int, str, str]] = field(default_factory=list)
     size: int = 0
@@ -226,31 +227,15 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 def _piece(data: bytes, first_number: int) -> Piece:
-    bad: list[tuple[int, str, str]] = []
-    if _may_hold_overlong(data):
-        data = _without_overlong(data, first_number, bad)
-    lines = text_lines.split(data)
-    if not text_lines.is_utf8(lines):
-        lines, broken = text_lines.repair(lines)
-        bad += [(first_number + index, "not UTF-8", text) for index, text in broken.items()]
+    lines, broken = repaired(Lines.split(data))
+    bad = [(first_number + index, "not UTF-8", text) for index, text in broken.items()]
+    sizes = lines.sizes
+    overlong = np.flatnonzero(sizes > MAX_LINE_BYTES).tolist()
+    for index in overlong:
+        head = lines.raw(index)[:_HEAD]
+        bad.append(_overlong_row(first_number + index, head, int(sizes[index])))
     numbers = np.arange(first_number, first_number + len(lines), dtype=np.int64)
-    return Piece(lines, numbers, bad, len(data))
-
-
-def _may_hold_overlong(data: bytes) -> bool:
-    """Whether some half-limit window has no newline (a line over the limit covers at least one whole window)."""
-    half = MAX_LINE_BYTES // 2
-    return any(data.find(b"\n", at, at + half) < 0 for at in range(0, len(data) - half, half))
-
-
-def _without_overlong(data: bytes, first_number: int, bad: list[tuple[int, str, str]]) -> bytes:
-    kept = []
-    for index, line in enumerate(data.split(b"\n")[:-1]):
-        is_overlong = len(line) > MAX_LINE_BYTES
-        if is_overlong:
-            bad.append(_overlong_row(first_number + index, line[:_HEAD], len(line)))
-        kept.append(b"\n" if is_overlong else line + b"\n")
-    return b"".join(kept)
+    return Piece(lines.blank(overlong) if overlong else lines, numbers, bad, len(data))
 
 
 def _overlong_row(number: int, head: bytes, length: int) -> tuple[int, str, str]:
@@ -259,8 +244,9 @@ def _overlong_row(number: int, head: bytes, length: int) -> tuple[int, str, str]
 
 
 def _overlong(number: int, head: bytes, length: int) -> Piece:
-    blank = pa.array([""], pa.large_string())
-    return Piece(blank, np.array([number], np.int64), [_overlong_row(number, head, length)], _HEAD)
+    return Piece(
+        Lines.of([""]), np.array([number], np.int64), [_overlong_row(number, head, length)], _HEAD
+    )
 
 
 # --- CSV ------------------------------------------------------------------------------------------
@@ -283,7 +269,7 @@ def _csv(chunks: Iterator[bytes], columns: tuple[str, ...]) -> Iterator[Piece]:
             return
         numbers = np.arange(number, number + len(texts), dtype=np.int64)
         number += len(texts)
-        yield Piece(texts, numbers, [], texts.nbytes)
+        yield Piece(Lines.of_arrow(texts), numbers, [], texts.nbytes)
 
 
 def _csv_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -305,11 +291,12 @@ def _header(line: bytes, columns: tuple[str, ...]) -> list[str]:
 def _plain_rows(data: bytes, header: list[str]) -> pa.LargeStringArray | None:
     """The rows of some lines as JSON; None unless each line is a row that can be read in one way only."""
     data = data if data.endswith(b"\n") else data + b"\n"
-    if len(header) == 1 or data.startswith(_BYTE_ORDER_MARK) or _may_hold_overlong(data):
+    if len(header) == 1 or data.startswith(_BYTE_ORDER_MARK):
         return None
-    lines = text_lines.split(data)
-    row = rf"\A{_CSV_FIELD}(?:,{_CSV_FIELD}){{{len(header) - 1}}}\z"
-    if not text_lines.is_utf8(lines) or not pc.all(pc.match_substring_regex(lines, row)).as_py():
+    lines = Lines.split(data)
+    row = rf"{_CSV_FIELD}(?:,{_CSV_FIELD}){{{len(header) - 1}}}"
+    is_short = (lines.sizes <= MAX_LINE_BYTES).all()
+    if not (is_short and lines.is_utf8() and lines.matches(row).all()):
         return None
     names = [str(number) for number in range(len(header))]
     table = pyarrow.csv.read_csv(
@@ -389,8 +376,8 @@ def _row_fault(row: list[str], header: list[str]) -> str | None:
 
 
 def _rows(texts: list[str], numbers: list[int], bad: list[tuple[int, str, str]]) -> Piece:
-    lines = pa.array(texts, pa.large_string())
-    return Piece(lines, np.array(numbers, np.int64), bad, sum(map(len, texts)))
+    lines = Lines.of(texts)
+    return Piece(lines, np.array(numbers, np.int64), bad, int(lines.sizes.sum()))
 
 
 def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -424,13 +411,21 @@ def _parquet(path: Path, columns: tuple[str, ...], rules: Rules | None) -> Itera
             params={"path": str(path)},
         )
         for batch in found.to_arrow_reader(_PARQUET_ROWS):
-            texts = batch.column("line").cast(pa.large_string())
-            mask = batch.column("proved").to_numpy(zero_copy_only=False) if proved else None
-            yield Piece(texts, batch.column("n").to_numpy(), [], texts.nbytes, proved=mask)
+            for some in _of_bounded_size(batch):
+                texts = some.column("line").cast(pa.large_string())
+                mask = some.column("proved").to_numpy(zero_copy_only=False) if proved else None
+                numbers = some.column("n").to_numpy()
+                yield Piece(Lines.of_arrow(texts), numbers, [], texts.nbytes, proved=mask)
     except duckdb.Error as error:
         raise FileFault(f"is not readable Parquet: {str(error).splitlines()[0][:200]}") from None
     finally:
         con.close()
+
+
+def _of_bounded_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch's rows in parts of some hundred MiB at most, however wide they are."""
+    rows = max(1, batch.num_rows * _PARQUET_BYTES // max(batch.nbytes, 1))
+    return (batch.slice(first, rows) for first in range(0, batch.num_rows, rows))
 
 
 def _as_json(name: str, kind: str) -> str:

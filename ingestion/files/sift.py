@@ -1,7 +1,7 @@
 """Read the files that are due, one after another, and sift their rows: which land, which are set aside and why.
 
-It runs beside the landing, in a thread of its own, and knows of the landing file only what its
-ledger said at the start. Rows of small files are checked together.
+It runs beside the landing: one thread reads and unpacks, the next one sifts; they know of the landing
+file only what its ledger said at the start. Rows of small files are checked together.
 
 Reads: the source's location. Writes: `spool/` (objects of a store). Run: imported by
 `ingestion.files.take`.
@@ -16,10 +16,11 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
-from ingestion.destination import lines as text_lines
+from ingestion.ahead import ahead
+from ingestion.destination.checking import check
 from ingestion.destination.landing import BadRow
+from ingestion.destination.lines import Lines
 from ingestion.destination.typecheck import Rules
 from ingestion.files import locate, reading
 from ingestion.files.locate import Found
@@ -58,16 +59,18 @@ class Part:
         numbers: Line number of each.
         bad: What is set aside.
         size: Bytes of text.
+        is_last: Nothing more comes of the file: it was read to its end.
         same_as: No rows: it is a copy of the file of this name, or (its own name) only touched.
         fault: No rows, and those before must not be kept: why the file can't be taken.
     """
 
     file: Found
     content_hash: str
-    lines: pa.LargeStringArray = field(default_factory=lambda: pa.array([], pa.large_string()))
+    lines: Lines = field(default_factory=lambda: Lines.of([]))
     numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     bad: list[BadRow] = field(default_factory=list)
     size: int = 0
+    is_last: bool = False
     same_as: str | None = None
     fault: FileFault | None = None
 
@@ -101,8 +104,11 @@ class Sifter:
     def parts(self, due: Iterable[Due]) -> Iterator[Part]:
         """All parts of all files, in order."""
         waiting: list[tuple[Part, Piece | None]] = []
-        with duck.connect(":memory:", threads=self.settings.threads) as con:
-            for part, piece in self._read_all(due):
+        with (
+            duck.connect(":memory:", threads=self.settings.threads) as con,
+            ahead(self._read_all(due)) as coming,
+        ):
+            for part, piece in coming:
                 waiting.append((part, piece))
                 if sum(held.size for held, _ in waiting) >= CHECK_BYTES:
                     yield from self._sifted(con, waiting)
@@ -134,7 +140,6 @@ class Sifter:
         if owner is not None and (owner != file.name or is_touched):
             yield Part(file, content_hash, same_as=owner), None
             return
-        yield Part(file, content_hash), None
         piece = None
         for piece in reading.pieces(path, file.name, self.stream.columns, self.rules):
             yield Part(file, content_hash, size=piece.size), piece
@@ -144,6 +149,7 @@ class Sifter:
         if piece and piece.last_is_cut and is_young(file):
             raise CutOff("is still being written")
         self._owners[content_hash] = file.name
+        yield Part(file, content_hash, is_last=True), None
 
     # --- sifting ----------------------------------------------------------------------------------
 
@@ -164,9 +170,9 @@ class Sifter:
         self, con: duckdb.DuckDBPyConnection, some: list[tuple[Part, Piece]], rules: Rules
     ) -> None:
         proved = [piece.proved for _, piece in some]
-        checked = text_lines.check(
+        checked = check(
             con,
-            pa.chunked_array([piece.lines for _, piece in some]),
+            Lines.together([piece.lines for _, piece in some]),
             rules,
             None if any(mask is None for mask in proved) else np.concatenate(proved),
         )
@@ -194,11 +200,11 @@ class Sifter:
         for index, reason in bad:
             is_cut = piece.last_is_cut and index == last
             words = f"the last line is cut off: {reason}" if is_cut else reason
-            raw = piece.lines[index].as_py()
+            raw = piece.lines[index]
             part.bad.append(BadRow(stream, name, int(piece.numbers[index]), words, raw))
         part.lines, part.numbers = piece.lines, piece.numbers
         if not mask.all():
-            part.lines = piece.lines.filter(pa.array(mask))
+            part.lines = piece.lines.take(mask)
             part.numbers = piece.numbers[mask]
 
 

@@ -1,10 +1,10 @@
 """Take files into the landing file: each once by content, changed ones again, unfinished ones later.
 
-Files are read and sifted in a thread of their own (`ingestion.files.sift`) while what came before
-lands. Many small files are committed together with their ledger rows, and the lock is held only for
-that; a large file is streamed in a transaction of its own. A file that is damaged, or has too many
-bad rows, is left out by name, while the others land; the sync then ends as failed, so that the gap
-is known.
+Files are read and sifted in threads of their own (`ingestion.files.sift`) while what came before
+lands. Whole files are inserted one after another in a transaction that ends with their ledger rows; the
+lock is held for that long only, and not while the next file keeps waiting. A large file is streamed in
+a transaction of its own. A file that is damaged, or has too many bad rows, is left out by name, while
+the others land; the sync then ends as failed, so that the gap is known.
 
 Reads: the source's location. Writes: `landing/<source>.duckdb`. Run: imported by the runner.
 """
@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain, groupby
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from ingestion import spool
-from ingestion.ahead import ahead
-from ingestion.destination import lines as text_lines
+from ingestion.ahead import Belt, ahead
 from ingestion.destination.landing import BadRow, Landing, naive
 from ingestion.files import locate
 from ingestion.files.locate import Found
@@ -36,8 +36,19 @@ from warehouse.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES = 48 << 20  # of text that is inserted at once; a file that has more is large
+LARGE_BYTES = 48 << 20  # a file that has more text is large
+COMMIT_BYTES = 256 << 20  # a commit takes so much text, …
+COMMIT_SECONDS = 5.0  # … or what comes in so long a time, …
+WAIT_SECONDS = 0.5  # … or what there is before the next file keeps waiting so long
+AHEAD_BYTES = 32 << 20  # of text that is sifted while what came before lands
 SETTLE_SECONDS = 2.0  # a file touched so recently is looked at twice
+_ROWS = pa.schema(
+    {
+        "line": pa.string_view(),
+        "position": pa.int64(),
+        "file": pa.dictionary(pa.int32(), pa.string()),
+    }
+)
 
 Open = Callable[[], AbstractContextManager[Landing]]
 
@@ -76,20 +87,28 @@ class _Known:
 
 @dataclass
 class _Read:
-    """A file that was read and awaits its commit."""
+    """A file that was read: all of it, or of a large one the beginning."""
 
     file: Found
     content_hash: str
     parts: list[Part]
     bad: list[BadRow] = field(default_factory=list)
     landed: int = 0
+    size: int = 0
+    is_large: bool = False
 
     @classmethod
     def of(cls, parts: list[Part]) -> _Read:
         """A file whose parts are all here."""
         bad = [row for part in parts for row in part.bad]
         landed = sum(len(part.lines) for part in parts)
-        return cls(parts[0].file, parts[0].content_hash, parts, bad, landed)
+        size = sum(part.size for part in parts)
+        return cls(parts[0].file, parts[0].content_hash, parts, bad, landed, size)
+
+    @classmethod
+    def begun(cls, parts: list[Part]) -> _Read:
+        """A large file, of which these parts are here."""
+        return cls(parts[0].file, parts[0].content_hash, parts, is_large=True)
 
 
 class FileTaker:
@@ -124,9 +143,8 @@ class FileTaker:
         self._owners: dict[str, str] = {}
         self._again = False
         self._started = datetime.now(UTC)
-        self._batch: list[_Read] = []
+        self._begun: list[Part] = []  # parts of a file that is not here as a whole
         self._copies: list[tuple[Found, str, str | None]] = []
-        self._held = 0
 
     def run(self) -> Taken:
         """Take what is new (or, with a window, the files of its days once more)."""
@@ -157,35 +175,35 @@ class FileTaker:
             for about in (known.get(file.name),)
         ]
         sifter = Sifter(self.stream, self.rules, self._owners, folder, self.settings)
-        with ahead(sifter.parts(due)) as coming:
-            for file, parts in groupby(coming, key=lambda part: part.file):
-                try:
-                    self._take(_faultless(parts))
-                except FileFault as fault:
-                    self._fault(file, fault)
-                if self._held >= BATCH_BYTES:
-                    self._flush()
-        self._flush()
+        with ahead(sifter.parts(due), AHEAD_BYTES, attrgetter("size")) as belt:
+            read = self._next(belt)
+            while read:
+                read = self._large(read, belt) if read.is_large else self._commit(read, belt)
+        if self._copies:
+            self._commit(None, belt)
 
-    def _take(self, parts: Iterator[Part]) -> None:
-        """Put a file into the batch, or land it at once if it is large."""
-        some: list[Part] = []
-        size = 0
-        for part in parts:
-            if part.same_as:
+    def _next(self, belt: Belt[Part], seconds: float | None = None) -> _Read | None:
+        """The next file that lands, if it comes in so long a time."""
+        while (part := belt.take(seconds)) is not None:
+            parts = self._begun
+            if part.fault:
+                self._begun = []
+                self._fault(part.file, part.fault)
+            elif part.same_as:
                 owner = part.same_as if part.same_as != part.file.name else None
                 self._copies.append((part.file, part.content_hash, owner))
-                return
-            some.append(part)
-            size += part.size
-            if size > BATCH_BYTES:
-                self._flush()
-                self._large(chain(some, parts))
-                return
-        read = _Read.of(some)
-        self._owners[read.content_hash] = read.file.name
-        self._batch.append(read)
-        self._held += size
+            else:
+                parts.append(part)
+                if part.is_last:
+                    self._begun = []
+                    read = _Read.of(parts)
+                    if not self._refused(read):
+                        self._owners[read.content_hash] = read.file.name
+                        return read
+                elif sum(held.size for held in parts) > LARGE_BYTES:
+                    self._begun = []
+                    return _Read.begun(parts)
+        return None
 
     # --- which files ------------------------------------------------------------------------------
 
@@ -243,23 +261,36 @@ class FileTaker:
 
     # --- landing ----------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
-        """Commit the batch of whole files."""
-        batch, copies = self._batch, self._copies
-        self._batch, self._copies, self._held = [], [], 0
-        good = [read for read in batch if not self._refused(read)]
-        if not good and not copies:
-            return
-        bad = [row for read in good for row in read.bad]
+    def _commit(self, first: _Read | None, belt: Belt[Part]) -> _Read | None:
+        """Commit a file, those that come without delay, and the ledger's rows; returns the next file."""
+        reads: list[_Read] = []
+        following: list[_Read] = []  # what came, but belongs into another commit
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            read, size, begun = first, 0, time.monotonic()
+            while read:
+                reads.append(read)
+                yield from map(_rows, read.parts)
+                read.parts = []
+                size += read.size
+                if size >= COMMIT_BYTES or time.monotonic() - begun >= COMMIT_SECONDS:
+                    return
+                read = self._next(belt, WAIT_SECONDS)
+                if read and read.is_large:
+                    following.append(read)
+                    return
+
         with self.open() as landing, landing.transaction() as load_id:
-            parts = [part for read in good for part in read.parts]
-            rows = landing.insert(self.stream.name, _table(parts), load_id, self.now)
-            self._replace(landing, load_id, good)
+            count = landing.insert(self.stream.name, _ROWS, rows(), load_id, self.now)
+            copies, self._copies = self._copies, []
+            bad = [row for read in reads for row in read.bad]
+            self._replace(landing, load_id, reads)
             landing.set_aside(load_id, bad)
-            self._enter(landing, load_id, good, copies)
-            if good:
-                self._record(landing, load_id, rows, len(bad))
-        self._count(rows, len(bad), is_load=bool(good))
+            self._enter(landing, load_id, reads, copies)
+            if reads:
+                self._record(landing, load_id, count, len(bad))
+        self._count(count, len(bad), is_load=bool(reads))
+        return following[0] if following else self._next(belt)
 
     def _refused(self, read: _Read) -> bool:
         total = read.landed + len(read.bad)
@@ -272,30 +303,39 @@ class FileTaker:
         )
         self.taken.too_many_bad += 1
         self.taken.gap_days.add(read.file.day)
-        if self._owners.get(read.content_hash) == read.file.name:
-            del self._owners[read.content_hash]
         return True
 
-    def _large(self, parts: Iterator[Part]) -> None:
-        """Stream a large file in a transaction of its own; the lock is held while it lands."""
-        first = next(parts)
-        read = _Read(first.file, first.content_hash, [])
+    def _large(self, read: _Read, belt: Belt[Part]) -> _Read | None:
+        """Stream a large file in a transaction of its own, for which the lock is held; returns the next file."""
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            for part in chain(read.parts, belt):
+                if part.fault:
+                    raise part.fault
+                read.landed += len(part.lines)
+                read.bad += part.bad
+                yield _rows(part)
+                self.progress(self.taken.rows + read.landed)
+                if part.is_last:
+                    return
+
         try:
             with self.open() as landing, landing.transaction() as load_id:
-                for some in _heaps(chain([first], parts)):
-                    read.landed += landing.insert(self.stream.name, _table(some), load_id, self.now)
-                    read.bad += [row for part in some for row in part.bad]
-                    self.progress(self.taken.rows + read.landed)
+                landing.insert(self.stream.name, _ROWS, rows(), load_id, self.now)
                 if self._refused(read):
                     raise _Refused  # noqa: TRY301 - the transaction has to see it
                 self._replace(landing, load_id, [read])
                 landing.set_aside(load_id, read.bad)
                 self._enter(landing, load_id, [read], [])
                 self._record(landing, load_id, read.landed, len(read.bad))
+        except FileFault as fault:
+            self._fault(read.file, fault)
         except _Refused:
-            return
-        self._owners[read.content_hash] = read.file.name
-        self._count(read.landed, len(read.bad), is_load=True)
+            pass
+        else:
+            self._owners[read.content_hash] = read.file.name
+            self._count(read.landed, len(read.bad), is_load=True)
+        return self._next(belt)
 
     def _replace(self, landing: Landing, load_id: int, reads: list[_Read]) -> None:
         """Let go of what earlier versions of these files landed."""
@@ -416,26 +456,6 @@ class _Refused(Exception):
     """A large file had too many bad rows: roll its transaction back."""
 
 
-def _faultless(parts: Iterator[Part]) -> Iterator[Part]:
-    """The parts of a file, until one says that the file can't be taken."""
-    for part in parts:
-        if part.fault:
-            raise part.fault
-        yield part
-
-
-def _heaps(parts: Iterator[Part]) -> Iterator[list[Part]]:
-    """Parts that are inserted at once."""
-    some: list[Part] = []
-    for part in parts:
-        some.append(part)
-        if sum(held.size for held in some) >= BATCH_BYTES:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
 def _has_moved(file: Found) -> bool:
     try:
         about = Path(file.where).stat()
@@ -444,14 +464,11 @@ def _has_moved(file: Found) -> bool:
     return file.size != about.st_size or file.modified != f"{about.st_mtime_ns}.{about.st_ino}"
 
 
-def _table(parts: list[Part]) -> pa.Table:
-    lines = pa.chunked_array([part.lines for part in parts], pa.large_string())
-    numbers = np.concatenate([part.numbers for part in parts] or [np.zeros(0, np.int64)])
-    which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.lines) for part in parts])
+def _rows(part: Part) -> pa.RecordBatch:
     names = pa.DictionaryArray.from_arrays(
-        pa.array(which, pa.int32()), pa.array([part.file.name for part in parts], pa.string())
+        pa.array(np.zeros(len(part.lines), np.int32)), pa.array([part.file.name], pa.string())
     )
-    return text_lines.chunked(pa.table({"line": lines, "position": numbers, "file": names}))
+    return pa.record_batch([part.lines.arrow(), pa.array(part.numbers), names], schema=_ROWS)
 
 
 def _shown(name: str) -> str:

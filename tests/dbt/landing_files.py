@@ -54,7 +54,7 @@ def land(
                 "file": pa.array([f"load-{load_id}.jsonl"] * len(records), pa.string()),
             }
         )
-        landing.insert(stream, rows, load_id, at)
+        landing.insert(stream, rows.schema, rows.to_batches(), load_id, at)
         landing.record_load(
             load_id, stream, started_at=at, landed=len(records), quarantined=0, sync_id=load_id
         )

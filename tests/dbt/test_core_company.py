@@ -1,14 +1,18 @@
 """The fixture company's numbers (see `company.py`), and that neither order nor batches nor repetition change them.
 
-Five starts of dbt: three batches one after another in one warehouse; everything at once, twice over and shuffled, in
-a second one, which starts empty: that is a full refresh; and one over landing files without a row.
+Six starts of dbt: three batches one after another in one warehouse; everything at once, twice over and shuffled, in
+a second one, which starts empty: that is a full refresh; one over landing files without a row; and the tests of a damaged copy.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.dbt.company import AS_OF, BATCHES
@@ -23,7 +27,9 @@ from tests.dbt.warehouse_of import (
     run_core,
     settings_at,
 )
+from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
+from warehouse.transform import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=4)
 
@@ -321,3 +327,32 @@ def test_sources_that_are_off_leave_tables_empty(tmp_path_factory: pytest.TempPa
     for table in GOLD:
         if table.startswith(("fact_", "agg_")):
             assert rows_of(settings, f"select count(*) from gold.{table}") == [(0,)], table
+
+
+def test_a_row_twice_and_a_missing_value_are_told(warehouse: Settings, tmp_path: Path) -> None:
+    damaged = warehouse.over(home=tmp_path / "damaged")
+    shutil.copytree(warehouse.home, damaged.home)
+    with duckdb.connect(str(damaged.warehouse_db)) as con:
+        con.execute("insert into gold.fact_api_usage from gold.fact_api_usage limit 1")
+        con.execute(
+            "update silver.int_api_calls set compute_units = null "
+            "where request_id = (select min(request_id) from silver.int_api_calls)"
+        )
+    models = ["int_api_calls", "fact_api_usage"]
+    with pytest.raises(WarehouseError):
+        run_dbt(
+            damaged,
+            ["test", "--select", *models, "--indirect-selection", "cautious", "--exclude-resource-types", "unit_test"],
+            target="dev",
+        )  # fmt: skip
+    results = json.loads((damaged.dbt_target_dir / "dev" / "run_results.json").read_text())[
+        "results"
+    ]
+    assert {
+        (result["unique_id"].split(".")[2], result["failures"])
+        for result in results
+        if result["status"] == "fail"
+    } == {
+        ("unique_on_touched_days_fact_api_usage_id", 1),
+        ("never_null_int_api_calls_request_id__called_at__compute_units__date_partition__load_id", 1),
+    }  # fmt: skip

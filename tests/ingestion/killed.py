@@ -33,17 +33,12 @@ def sync(what: dict[str, Any]) -> None:
 
 
 def _commit_the_cursor_before_the_rows() -> None:
-    land, insert = airbyte.Destination._land, airbyte.Destination._insert
+    insert = airbyte.Destination._insert
 
-    def remember(self, slices, complete, *, is_last=False):
-        self.slices_now = slices
-        land(self, slices, complete, is_last=is_last)
-
-    def cursor_first(self, landing: Landing, load_id, *rest):
-        self._write_states(landing, self.slices_now, load_id)
+    def cursor_first(self, landing: Landing, load_id, sifter, slices):
+        self._write_states(landing, slices, load_id)
         landing.con.execute("commit")
         landing.con.execute("begin")
-        insert(self, landing, load_id, *rest)
+        return insert(self, landing, load_id, sifter, slices)
 
-    airbyte.Destination._land = remember
     airbyte.Destination._insert = cursor_first

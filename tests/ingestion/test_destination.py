@@ -168,9 +168,8 @@ ODD_VALUES = [
 
 @pytest.mark.parametrize(("text", "reason"), ODD_VALUES, ids=[text[:50] for text, _ in ODD_VALUES])
 def test_odd_values(text, reason):
-    import pyarrow as pa
-
-    from ingestion.destination import lines
+    from ingestion.destination import checking
+    from ingestion.destination.lines import Lines
     from ingestion.destination.typecheck import rules_from_schema
     from warehouse import duck
 
@@ -185,9 +184,9 @@ def test_odd_values(text, reason):
     }
     good_row = '{"id":"g","n":9007199254740993,"price":0.10,"on":true,"at":"2025-01-01T05:30:00.123456+05:30"}'
     with duck.connect(":memory:") as con:
-        found = lines.check(
+        found = checking.check(
             con,
-            pa.array([good_row, text, good_row], pa.large_string()),
+            Lines.of([good_row, text, good_row]),
             rules_from_schema(schema, ("id",)),
         )
     assert found.bad == {1: reason}

@@ -10,7 +10,6 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -211,14 +210,13 @@ def streamed(monkeypatch):
     monkeypatch.setattr(reading, "PIECE_BYTES", 10_000)
     monkeypatch.setattr(reading, "_READ_BYTES", 3_000)
     monkeypatch.setattr(sift, "CHECK_BYTES", 10_000)
-    monkeypatch.setattr(take, "BATCH_BYTES", 20_000)
+    monkeypatch.setattr(take, "LARGE_BYTES", 20_000)
     names = []
     large = take.FileTaker._large
 
-    def noted(taker, parts):
-        first = next(parts)
-        names.append(first.file.name)
-        large(taker, chain([first], parts))
+    def noted(taker, read, belt):
+        names.append(read.file.name)
+        return large(taker, read, belt)
 
     monkeypatch.setattr(take.FileTaker, "_large", noted)
     return names

@@ -6,18 +6,21 @@ import io
 import json
 import random
 import threading
+import time
 from datetime import UTC, datetime
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ingestion.ahead import ahead
 from ingestion.destination import envelopes, messages, shapes, typecheck
-from ingestion.destination import lines as text_lines
+from ingestion.destination.lines import Lines, repaired
 from ingestion.files import reading
 from ingestion.sources.usage import api_call
+from warehouse import duck
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 RULES = api_call(NOW)
@@ -27,8 +30,9 @@ GOOD = (
 )
 
 
-def arrow(texts):
-    return pa.array(texts, pa.large_string())
+def split(texts):
+    """Lines as they are read: of one buffer, a newline between them."""
+    return Lines.split("".join(f"{text}\n" for text in texts).encode())
 
 
 # --- shapes ---------------------------------------------------------------------------------------
@@ -45,7 +49,7 @@ def arrow(texts):
     ],
 )
 def test_lines_of_one_shape_are_proved(more):
-    assert shapes.proved(arrow([GOOD % (n, more) for n in range(300)]), RULES).all()
+    assert shapes.proved(split([GOOD % (n, more) for n in range(300)]), RULES).all()
 
 
 def test_a_proof_holds_for_the_judge():
@@ -60,7 +64,7 @@ def test_a_proof_holds_for_the_judge():
             + dice.choice('0129-.:eE"\\{}[], TZ+\t\x01nua')
             + text[at + dice.choice((0, 1)) :]
         )
-    proved = shapes.proved(arrow(texts), RULES)
+    proved = shapes.proved(split(texts), RULES)
     assert 200 < proved.sum() < len(texts) - 5000  # both kinds occur
     for text, is_proved in zip(texts, proved, strict=True):
         assert not (is_proved and typecheck.judge(RULES, text)), text
@@ -79,7 +83,7 @@ def test_days_beyond_the_bounds_are_not_proved():
             "2024-02-30",
         )
     ]
-    assert shapes.proved(arrow(texts), RULES).tolist() == [True, True] + [False] * 5
+    assert shapes.proved(split(texts), RULES).tolist() == [True, True] + [False] * 5
 
 
 def test_instants_as_numbers_are_proved_where_the_judge_passes_them():
@@ -87,10 +91,10 @@ def test_instants_as_numbers_are_proved_where_the_judge_passes_them():
     dice = random.Random(4)
     text = GOOD.replace('"2025-06-30T23:59:59.123Z"', "%s")
     numbers = [1748779200, 1748779200123, 1748779200.5, "1748779200123.250", 1000000000]
-    assert shapes.proved(arrow([text % (n, number, "") for n, number in enumerate(numbers)]), RULES).all()  # fmt: skip
+    assert shapes.proved(split([text % (n, number, "") for n, number in enumerate(numbers)]), RULES).all()  # fmt: skip
     texts = [text % (n, dice.randrange(9 * 10**8, 2 * 10**9) * dice.choice([1, 1000, 10**6]), "") for n in range(5000)]  # fmt: skip
     texts += [text % (n, 1751500800 + dice.randrange(-300_000, 300_000), "") for n in range(5000)]
-    proved = shapes.proved(arrow(texts), RULES)
+    proved = shapes.proved(split(texts), RULES)
     assert 3000 < proved.sum() < 8000  # both kinds occur
     for line, is_proved in zip(texts, proved, strict=True):
         assert not (is_proved and typecheck.judge(RULES, line)), line
@@ -114,7 +118,47 @@ def test_instants_as_numbers_are_proved_where_the_judge_passes_them():
 )
 def test_split_keeps_every_byte(data):
     expected = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
-    assert text_lines.split(data).cast(pa.large_binary()).to_pylist() == expected
+    lines = Lines.split(data)
+    assert list(lines.raws()) == expected
+    assert lines.arrow().cast(pa.large_binary()).to_pylist() == expected
+
+
+TEXTS = ["", "a", "twelve bytes", "thirteen byte", "é" * 6, "é" * 7, '{"a":1}' * 40, "", "z"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_reach_duckdb_as_they_are(end):
+    lines = Lines.split("".join(f"{text}{end}" for text in TEXTS).encode())
+    short, long = Lines.of(["x"]), Lines.of(["y" * 5000, "é"])
+    with duck.connect(":memory:") as con:
+        for some, expected in (
+            (lines, TEXTS),
+            (lines.take(np.array([7, 2, 3])), ["", "twelve bytes", "thirteen byte"]),
+            (lines.cut(0, 0).blank([3, 6]), [*TEXTS[:3], "", *TEXTS[4:6], "", *TEXTS[7:]]),
+            (Lines.together([short, lines, long]), ["x", *TEXTS, "y" * 5000, "é"]),
+            (Lines.of_arrow(pa.array(["no", *TEXTS], pa.large_string()).slice(1)), TEXTS),
+            (Lines.of([]), []),
+        ):
+            con.register("found", pa.table({"line": some.arrow()}))
+            assert [text for (text,) in con.execute("from found").fetchall()] == expected
+            assert list(some) == expected
+            assert some.is_utf8()
+            assert some.matches("[a-z].*").tolist() == [
+                text[:1].isascii() and text[:1].islower() for text in expected
+            ]
+
+
+def test_lines_that_are_not_utf8_are_blanked():
+    lines, bad = repaired(Lines.split(b"a\n\xff\xe9\nb\n\xc3\n\xa9\n"))
+    assert list(lines) == ["a", "", "b", "", ""]
+    assert bad == {1: "\\xff\\xe9", 3: "\\xc3", 4: "\\xa9"}
+
+
+def test_beginnings_and_ends():
+    lines = Lines.split(b"abc\nab\n\nxabc\nabcabc\n")
+    assert lines.begin_with(b"abc").tolist() == [True, False, False, False, True]
+    assert lines.end_with(b"ab", 1).tolist() == [True, False, False, True, True]
+    assert Lines.of(["a"]).begin_with(b"abc").tolist() == [False]
 
 
 # --- envelopes ------------------------------------------------------------------------------------
@@ -136,9 +180,9 @@ def test_envelopes_of_any_form_open_alike():
     for _ in range(2000):
         form, parts = dice.choice(FORMS), (dice.choice(["s", "t"]), dice.choice(data))
         texts.append(form % (parts[::-1] if form.startswith('{"record"') else parts))
-    found = envelopes.opened(arrow(texts), datetime(2025, 1, 1))
+    found = envelopes.opened(split(texts), datetime(2025, 1, 1))
     seen = {
-        int(index): (stream, line.as_py(), at.as_py())
+        int(index): (stream, line, at.item())
         for stream, records in found.records.items()
         for index, line, at in zip(records.index, records.lines, records.emitted, strict=True)
     }
@@ -154,7 +198,7 @@ def test_the_last_word_on_what_was_cut_wrongly():
     odd = usual.replace('},"emitted_at"', '},"namespace":null,"emitted_at"')
     other = usual.replace('},"emitted_at"', '},"stream":"t","emitted_at"')
     broken = FORMS[0] % ("s", '{"a":')
-    lines = arrow([usual, odd, other, broken])
+    lines = split([usual, odd, other, broken])
     records = envelopes.opened(lines, datetime(2025, 1, 1)).records["s"]
     assert len(records.lines) == 4
     correct, none = envelopes.last_word("s", records, [1, 2, 3], lines)
@@ -197,9 +241,9 @@ def test_plain_csv_reads_like_python(monkeypatch):
             continue
         fast += 1
         assert [json.loads(text.as_py()) for text in plain] == [
-            json.loads(text.as_py()) for text in exact.lines
+            json.loads(text) for text in exact.lines
         ]
-        assert plain.to_pylist() == exact.lines.to_pylist()
+        assert plain.to_pylist() == list(exact.lines)
     assert fast > 100
     assert odd > 50
 
@@ -212,7 +256,7 @@ def test_csv_goes_on_in_python_where_it_becomes_odd(tmp_path, monkeypatch):
     path.write_text("a,b\n" + "\n".join(rows))
     pieces = list(reading.pieces(path, path.name, ("a",)))
     found = {
-        int(number): text.as_py()
+        int(number): text
         for piece in pieces
         for number, text in zip(piece.numbers, piece.lines, strict=True)
     }
@@ -256,7 +300,7 @@ def test_what_columns_prove_the_judge_passes(tmp_path):
     for piece in reading.pieces(path, path.name, (), RULES):
         for text, is_proved in zip(piece.lines, piece.proved, strict=True):
             proved += is_proved
-            assert is_proved == (typecheck.judge(RULES, text.as_py()) is None), text
+            assert is_proved == (typecheck.judge(RULES, text) is None), text
     assert 300 < proved < 2700
 
 
@@ -274,7 +318,7 @@ def test_a_column_of_instants_as_whole_numbers_is_proved_within_its_bounds(tmp_p
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
     (piece,) = reading.pieces(path, path.name, (), RULES)
-    good = [typecheck.judge(RULES, line.as_py()) is None for line in piece.lines]
+    good = [typecheck.judge(RULES, line) is None for line in piece.lines]
     assert list(piece.proved) == good
     assert sum(good) == (0 if scale == 10**6 else pytest.approx(250, abs=60))
 
@@ -299,3 +343,44 @@ def test_ahead_keeps_order_raises_errors_and_stops():
     with ahead(endless()) as items:
         assert list(islice(items, 3)) == [1, 1, 1]
     assert "ahead" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_ahead_holds_no_more_than_it_has_room_for():
+    made = []
+
+    def parts():
+        for size in (5, 5, 5, 50, 1):
+            made.append(size)
+            yield size
+
+    with ahead(parts(), 10, int) as belt:
+        assert [belt.take() for _ in range(2)] == [5, 5]
+        wait_for(made, [5, 5, 5, 50])  # the heavy one waits for an empty belt
+        assert belt.take() == 5
+        wait_for(made, [5, 5, 5, 50, 1])
+        assert [belt.take(), belt.take(), belt.take()] == [50, 1, None]
+        assert belt.is_over
+
+
+def test_a_belt_says_when_nothing_comes_in_time():
+    go_on = threading.Event()
+
+    def slow():
+        yield 1
+        go_on.wait()
+        yield 2
+
+    with ahead(slow()) as belt:
+        assert belt.take() == 1
+        assert belt.take(0.05) is None
+        assert not belt.is_over
+        go_on.set()
+        assert list(belt) == [2]
+
+
+def wait_for(made, expected):
+    for _ in range(500):
+        if made == expected:
+            return
+        time.sleep(0.01)
+    raise AssertionError(made)

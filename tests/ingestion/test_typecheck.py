@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from ingestion.destination import lines, typecheck
+from ingestion.destination import checking, typecheck
+from ingestion.destination.lines import Lines
 from ingestion.destination.typecheck import Rule, Rules
 from ingestion.sources.usage import api_call
 from warehouse import duck
@@ -76,7 +77,7 @@ def test_the_filter_agrees_with_the_judge(rules):
         n: reason for n, text in enumerate(texts) if (reason := typecheck.judge(rules, text))
     }
     with duck.connect(":memory:") as con:
-        found = lines.check(con, pa.array(texts, pa.large_string()), rules)
+        found = checking.check(con, Lines.of(texts), rules)
     for n in expected.keys() ^ found.bad.keys():
         pytest.fail(f"{texts[n]}: {expected.get(n)} but {found.bad.get(n)}")
     assert found.bad == expected

@@ -107,7 +107,7 @@ class Replay:
             "where source = ? and stream = ? and arrives < ? and arrives >= coalesce(?, timestamp '1900-01-01') order by place",
             params=[landing.source, stream, until.replace(tzinfo=None), after and after.replace(tzinfo=None)],
         ).to_arrow_table()  # fmt: skip
-        landed = landing.insert(stream, rows, load_id, until)
+        landed = landing.insert(stream, rows.schema, rows.to_batches(), load_id, until)
         landing.record_load(
             load_id, stream, started_at=until, landed=landed, quarantined=0, sync_id=load_id
         )

@@ -9,6 +9,20 @@
     )
 {%- endmacro %}
 
+{# 64 bits of a key, to find what may be there twice in a fraction of the memory of the keys themselves. Two keys can share them:
+   what is found is to be looked at by its key. #}
+{% macro key_hash(key) -%}
+    {{ return(adapter.dispatch('key_hash', 'warehouse')(key)) }}
+{%- endmacro %}
+
+{% macro duckdb__key_hash(key) -%}
+    hash({{ key }})
+{%- endmacro %}
+
+{% macro spark__key_hash(key) -%}
+    xxhash64({{ key }})
+{%- endmacro %}
+
 {# The value on the row with the largest rank; ties fall to the larger tie breaker, which must be content. #}
 {% macro arg_max(value, rank) -%}
     {{ return(adapter.dispatch('arg_max', 'warehouse')(value, rank)) }}

@@ -1,3 +1,16 @@
+{# `calls as {{ read_anew() }} (...)`: a CTE that is computed for each of its readers, each of which needs few of its columns or rows.
+   DuckDB keeps the rows of any other that is read twice, in memory and then on disk; Spark keeps none. #}
+{% macro read_anew() -%}
+    {{ return(adapter.dispatch('read_anew', 'warehouse')()) }}
+{%- endmacro %}
+
+{% macro duckdb__read_anew() -%}
+    not materialized
+{%- endmacro %}
+
+{% macro spark__read_anew() -%}
+{%- endmacro %}
+
 {# How tables are stored. A model with wide texts (JSON kept for later models) names their columns: wide_text=['object_json'].
    DuckDB's own choice for them costs three times the CPU of zstd, and made a warehouse of 100,000 subscriptions half as large again; other engines
    compress whole files. #}

@@ -5,7 +5,7 @@ with
 landed as (
 
     select
-        {{ json_fields('_raw', ['request_id', 'customer_id', 'endpoint', 'method', 'feature', 'region', 'status_code', 'response_time_ms', 'bytes_processed', 'timestamp']) }} as record,
+        {{ opened_fields('_raw', ['request_id', 'customer_id', 'endpoint', 'method', 'feature', 'region', 'status_code', 'response_time_ms', 'bytes_processed', 'timestamp']) }} as record,
         _load_id,
         _extracted_at
     from {{ source('raw_usage', 'api_calls') }}

@@ -1,6 +1,6 @@
 -- one row per API call.
 --
--- Incremental: the days that changed in silver, and the days with calls of customers who have become known since.
+-- A full build keeps the order of int_api_calls, which is roughly by day. Incremental: the days that changed in silver, and the days with calls of customers who have become known since.
 {{ config(
     materialized='incremental',
     incremental_strategy='rebuild_days',
@@ -79,6 +79,3 @@ final as (
 )
 
 select * from final
-{% if not is_incremental() %}
-order by date_partition
-{% endif %}

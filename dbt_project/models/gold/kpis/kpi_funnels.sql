@@ -23,7 +23,7 @@ logins as (
 
 ),
 
-successful_calls as (
+successful_calls as {{ read_anew() }} (
 
     select
         source_customer_id as customer_id,

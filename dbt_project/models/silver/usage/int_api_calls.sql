@@ -3,6 +3,9 @@
 -- Incremental by load id: what was newly landed is deduplicated within itself and against the days it touches, and those
 -- days are rebuilt. Of several versions of a call the latest `called_at` wins, then the larger content; never the arrival.
 -- A call that a file no longer says is forgotten, and looked up anew among all that is still said.
+--
+-- A full build reads what was landed three times, once for the hashes of the ids, and keeps its order, which is roughly by day: a
+-- hundred million calls are neither held nor sorted.
 {{ config(
     materialized='incremental',
     incremental_strategy='rebuild_days',
@@ -15,6 +18,8 @@
     'called_at', 'source_customer_id', 'endpoint', 'method', 'feature', 'region', 'response_code', 'response_time_ms', 'bytes_processed',
 ] %}
 {% set columns = ['request_id'] + content + ['compute_units', 'date_partition', 'also_seen_on', 'load_id'] %}
+{% set candidates = 'candidates' if is_incremental() else 'landed' %}
+{% set anew = '' if is_incremental() else read_anew() %}
 
 with
 
@@ -36,7 +41,7 @@ removed as (
 ),
 {% endif %}
 
-said as (
+said as {{ anew }} (
 
     select * from {{ ref('stg_usage__api_calls') }}
     {% if is_incremental() %}
@@ -48,7 +53,7 @@ said as (
 
 ),
 
-landed as (
+landed as {{ anew }} (
 
     select
         calls.request_id,
@@ -99,29 +104,23 @@ candidates as (
         and request_id not in (select request_id from removed)
 
 ),
-{% else %}
-candidates as (
-
-    select {{ columns | join(', ') }} from landed
-
-),
 {% endif %}
 
-repeated_ids as (
+repeated_hashes as (
 
-    select request_id
-    from candidates
-    group by request_id
+    select {{ key_hash('request_id') }} as id_hash
+    from {{ candidates }}
+    group by id_hash
     having count(*) > 1
 
 ),
 
--- most calls are delivered once: only the others are worth sorting
+-- most calls are delivered once: only the others are worth sorting. Ids that share a hash are among these, and told apart there
 single_calls as (
 
     select {{ columns | join(', ') }}
-    from candidates
-    where request_id not in (select request_id from repeated_ids)
+    from {{ candidates }}
+    where {{ key_hash('request_id') }} not in (select id_hash from repeated_hashes)
 
 ),
 
@@ -133,8 +132,8 @@ ranked_copies as (
             partition by request_id
             order by {% for column in content %}{{ column }} desc nulls last{{ ", " if not loop.last }}{% endfor %}
         ) as rank_in_call
-    from candidates
-    where request_id in (select request_id from repeated_ids)
+    from {{ candidates }}
+    where {{ key_hash('request_id') }} in (select id_hash from repeated_hashes)
 
 ),
 
@@ -179,6 +178,7 @@ repeated_calls as (
     ) as other_days
         on winners.request_id = other_days.request_id
     where winners.rank_in_call = 1
+    order by winners.date_partition
 
 ),
 
@@ -201,6 +201,3 @@ final as (
 )
 
 select * from final
-{% if not is_incremental() %}
-order by date_partition
-{% endif %}
