@@ -148,6 +148,17 @@ def publish(settings: Settings, say: Say) -> Figures:
     return {"version": version.name, "new": version.is_new}
 
 
+def notebooks(settings: Settings, say: Say) -> Figures:
+    """Execute the notebooks on the published version and render them.
+
+    Not part of `warehouse run`: three kernels cost a small company some 15 CPU s, and nothing waits for the pages.
+    """
+    from serving.notebooks import render
+
+    rendered = render(settings, say=say)
+    return {"version": rendered.version, "pages": [str(path) for path in rendered.pages]}
+
+
 def tidy(settings: Settings, say: Say) -> Figures:
     """Remove what crashes left behind and what is old."""
     from warehouse.tidy import tidy as tidy_up

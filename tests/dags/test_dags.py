@@ -97,7 +97,10 @@ def test_one_run_at_a_time_no_catch_up_not_paused(dags):
 def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
     for dag_id in ("transform", "train_models", "score_models", "publish", "maintenance"):
         for task_id, task in dags[dag_id]["tasks"].items():
-            assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
+            if task_id != "notebooks":
+                assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
+    # notebooks read what is published, which nobody writes
+    assert dags["publish"]["tasks"]["notebooks"]["pool"] == "default_pool"
     # sources land in files of their own, side by side
     assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
 
@@ -117,6 +120,10 @@ def test_the_layers_follow_each_other(dags):
     order = ["anything_new", "gate_raw", "silver", "gold", "gate_gold"]
     for before, after in pairwise(order):
         assert tasks[before]["downstream"] == [after]
+
+
+def test_notebooks_come_after_the_version_they_show(dags):
+    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["notebooks"]
 
 
 def test_assets_tell_what_became_new(dags):
