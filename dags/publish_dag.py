@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, after gold and its ML tables have passed their gates; then its notebooks."""
+"""`publish`: a new version of both editions, once gold and its ML tables have passed their gates; then notebooks."""
 
 from __future__ import annotations
 

@@ -121,9 +121,7 @@ def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
     say("fitting candidates")
     report = ml.train(settings)
     say("learning what lies ahead")
-    ahead = ml.train_outlook(settings)
-    versions = {f"{name}_version": model.version for name, model in ahead.items()}
-    return {"trained": True, **report.figures(), **versions}
+    return {"trained": True, **report.figures(), **ml.train_outlook(settings)}
 
 
 def score(settings: Settings, say: Say) -> Figures:

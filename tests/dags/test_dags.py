@@ -15,6 +15,8 @@ from warehouse.sources import SOURCES
 
 DESCRIBE = """
 import json, sys
+from collections import defaultdict
+from types import SimpleNamespace
 from airflow.dag_processing.dagbag import DagBag
 before = set(sys.modules)
 bag = DagBag(dag_folder=sys.argv[1])
@@ -35,7 +37,16 @@ dags = {
     }
     for dag_id, dag in bag.dags.items()
 }
-print(json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy}))
+
+def told(dag_id, task_id, *arguments):
+    # what a task returns and puts beside its asset, where a stage's figures are its name
+    call = bag.dags[dag_id].get_task(task_id).python_callable
+    call.__globals__["run_stage"] = lambda name, *rest, **options: {"stage": name}
+    events = defaultdict(SimpleNamespace)
+    returned = call(*arguments, outlet_events=events)
+    return {"returned": returned, "extra": {asset.name: event.extra for asset, event in events.items()}}
+figures = {"train": told("train_models", "train"), "gate_scores": told("score_models", "gate_scores", {"customers": 7})}
+print(json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy, "figures": figures}))
 """
 
 
@@ -134,7 +145,16 @@ def test_assets_tell_what_became_new(dags):
         assert outlets(f"ingest_{source}", "sync") == [f"raw/{source}"]
     assert outlets("transform", "gate_gold") == ["gold"]
     assert outlets("score_models", "gate_scores") == ["ml"]
+    assert outlets("train_models", "train") == ["models"]
     assert outlets("publish", "publish") == ["published"]
+
+
+def test_models_figures_stand_in_xcom_and_beside_the_asset(described, dags):
+    trained, scored = described["figures"]["train"], described["figures"]["gate_scores"]
+    assert trained == {"returned": {"stage": "train"}, "extra": {"models": {"stage": "train"}}}
+    # what was scored, once it has passed its gate
+    assert scored == {"returned": {"stage": "gate"}, "extra": {"ml": {"customers": 7}}}
+    assert dags["score_models"]["tasks"]["score"]["downstream"] == ["gate_scores", "gold_ml"]
 
 
 def test_a_backfill_is_a_window_given_by_hand(dags):
