@@ -25,6 +25,7 @@ WRITER_POOL = "warehouse_writer"
 
 GOLD = Asset("gold")
 ML = Asset("ml")
+MODELS = Asset("models")
 PUBLISHED = Asset("published")
 
 

@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, after gold and its ML tables have passed their gates."""
+"""`publish`: a new version of both editions, once gold and its ML tables have passed their gates; then notebooks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ the pointer
 whose gates did
 not pass since its last build.
 
+The notebooks are then run on that version and rendered to `published/<version>/notebooks/*.html`. One that fails
+fails its own task and nothing else: the version stays published.
+
 To go back one version: `warehouse publish --rollback`.
 """,
     **DAG_OPTIONS,
 )
 def publish() -> None:
-    """Publish both editions."""
+    """Publish both editions, then show them."""
 
     @task(
         task_id="publish",
@@ -37,7 +40,14 @@ def publish() -> None:
     def publish_editions() -> dict[str, Any]:
         return run_stage("publish")
 
-    publish_editions()
+    @task(
+        task_id="notebooks",
+        doc_md="Calls `warehouse.stages.notebooks`: readers' copies only, so it needs no turn at the warehouse file.",
+    )
+    def render_notebooks() -> dict[str, Any]:
+        return run_stage("notebooks")
+
+    publish_editions() >> render_notebooks()
 
 
 publish()

@@ -8,13 +8,12 @@ Run: `warehouse train`, `warehouse score`, or `ml.train(settings)` and `ml.score
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from ml.churn.training import TrainReport
-    from ml.registry import Model
     from ml.scoring import ScoreReport
     from warehouse.settings import Settings
 
@@ -26,11 +25,11 @@ def train(settings: Settings) -> TrainReport:
     return train_now(settings)
 
 
-def train_outlook(settings: Settings) -> dict[str, Model]:
-    """Train what looks ahead: lifetime value, forecasts, moves; see `ml.outlook.train`."""
-    from ml.outlook import train as train_now
+def train_outlook(settings: Settings) -> dict[str, Any]:
+    """Train what looks ahead: lifetime value, forecasts, moves; its figures, see `ml.outlook`."""
+    from ml import outlook
 
-    return train_now(settings)
+    return outlook.figures(outlook.train(settings))
 
 
 def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreReport:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml import registry
 from ml.forecasting import company
@@ -94,6 +94,16 @@ def train(settings: Settings) -> dict[str, registry.Model]:
         company.NAME: company.train(settings),
         transitions.NAME: transitions.train(settings),
     }
+
+
+def figures(trained: dict[str, registry.Model]) -> dict[str, Any]:
+    """One level of plain values of what `train` returned, for logs and Airflow; what was not measured is missing."""
+    told: dict[str, Any] = {f"{name}_version": model.version for name, model in trained.items()}
+    for metric, found in trained[company.NAME].metrics.items():
+        told |= {f"forecast_{metric}_{name}": value for name, value in found.items()}
+    told |= {f"ltv_{name}": value for name, value in trained[subscriptions.NAME].metrics.items()}
+    moves = trained[transitions.NAME].metrics
+    return told | {f"segments_{name}": value for name, value in moves.items()}
 
 
 def models(settings: Settings) -> Models:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 TRUSTED_TYPES = (
     # boosting checks its numbers by a partial of check_array; what a partial calls must stand here itself
     "functools.partial",
+    "ml.churn.blend.Blend",
     "ml.churn.models.signed_log",
     "ml.churn.signed_logistic.SignedLogistic",
     "numpy.dtype",

@@ -79,6 +79,8 @@ class ScoreReport:
         customers_segmented: All customers.
         bands: Customers per risk band.
         mrr_at_risk_reporting_minor: sum of probability times MRR in the reporting currency.
+        most_drifted_feature, most_drifted_psi: Feature that lies furthest from the training rows, and how far; None
+            for the base rate, which has no features.
     """
 
     as_of_date: date
@@ -88,6 +90,8 @@ class ScoreReport:
     customers_segmented: int
     bands: dict[str, int]
     mrr_at_risk_reporting_minor: float
+    most_drifted_feature: str | None
+    most_drifted_psi: float | None
 
     def figures(self) -> dict[str, Any]:
         """One level of plain values, for logs and Airflow."""
@@ -123,6 +127,7 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
     }
     tables |= outlook.tables(gathered, scores, outlook_models, day=day, settings=settings)
     write(settings, TABLES, tables, day)
+    drifted = tables["feature_drift"].nlargest(1, "psi")
     return ScoreReport(
         as_of_date=day,
         model_version=churn_model.version,
@@ -131,6 +136,8 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
         customers_segmented=len(segments),
         bands={name: int((scores["risk_band"] == name).sum()) for name in risk_band_names()},
         mrr_at_risk_reporting_minor=float(scores["mrr_at_risk_reporting_minor"].sum()),
+        most_drifted_feature=str(drifted["feature_name"].iloc[0]) if len(drifted) else None,
+        most_drifted_psi=float(drifted["psi"].iloc[0]) if len(drifted) else None,
     )
 
 

@@ -261,9 +261,12 @@ class Store:
             where.append(f"(created, {tie}) {'<' if query.after else '>'} (?, ?)")
             args += self._position(kind, table, tie, cursor, bool(query.after))
         order = "asc" if query.before else "desc"
+        # Few belong to one parent: they are looked up, and only then put in order (a "+" keeps SQLite from walking
+        # through all of a type in order instead).
+        walk = "+" if query.parents or query.payout else ""
         text = (
             f"select json from {table} where {' and '.join(where)} "
-            f"order by created {order}, {tie} {order} limit ?"
+            f"order by {walk}created {order}, {walk}{tie} {order} limit ?"
         )
         rows = [row[0] for row in self._sql.execute(text, [*args, query.limit + 1])]
         has_more = len(rows) > query.limit
@@ -297,7 +300,9 @@ class Store:
             where += ["type = ?", "deleted = 0"]
             args.append(kind)
         for operator, value in query.ranges:
-            where.append(f"created {operator} ?")
+            # A page begins at the cursor: from the range's end on, all pages before it would be read again.
+            is_behind_cursor = operator[0] == ("<" if query.after else ">" if query.before else "")
+            where.append(f"{'+' if is_behind_cursor else ''}created {operator} ?")
             args.append(value)
         fields = dict(query.fields)
         if kind == "subscription" and fields.get("status") == "all":

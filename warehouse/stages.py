@@ -121,9 +121,7 @@ def train(settings: Settings, say: Say, *, force: bool = False) -> Figures:
     say("fitting candidates")
     report = ml.train(settings)
     say("learning what lies ahead")
-    ahead = ml.train_outlook(settings)
-    versions = {f"{name}_version": model.version for name, model in ahead.items()}
-    return {"trained": True, **report.figures(), **versions}
+    return {"trained": True, **report.figures(), **ml.train_outlook(settings)}
 
 
 def score(settings: Settings, say: Say) -> Figures:
@@ -146,6 +144,17 @@ def publish(settings: Settings, say: Say) -> Figures:
     say("writing editions")
     version = publish_version(settings)
     return {"version": version.name, "new": version.is_new}
+
+
+def notebooks(settings: Settings, say: Say) -> Figures:
+    """Execute the notebooks on the published version and render them.
+
+    Not part of `warehouse run`: three kernels cost a small company some 15 CPU s, and nothing waits for the pages.
+    """
+    from serving.notebooks import render
+
+    rendered = render(settings, say=say)
+    return {"version": rendered.version, "pages": [str(path) for path in rendered.pages]}
 
 
 def tidy(settings: Settings, say: Say) -> Figures:

@@ -4,8 +4,9 @@ Candidates:
     logistic: signed logarithm, scaling, L2 logistic regression whose weights keep their known sign.
     boosting: gradient boosting, monotone in the same way and without interactions, so that log-odds
         are a sum of one function per feature and the reasons of a score are exact (`ml.churn.reasons`).
+    blend: the mean of these two in log-odds, which is such a sum again.
     forest, xgboost: a random forest, and (where the extra `xgboost` is installed) boosted trees with
-        interactions. They show what the additive two may be missing; their reasons would be approximations
+        interactions. They show what the additive three may be missing; their reasons would be approximations
         with no sum to check them by, so they are compared and never put to use.
     base_rate: the baseline; every customer gets the share that churned.
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 from ml.features import DIRECTIONS
 
 BASELINE = "base_rate"
-EXPLAINED = ("logistic", "boosting")
+EXPLAINED = ("logistic", "boosting", "blend")
 CALIBRATION_FOLDS = 3
 # Of each of the two forests; rows that each tree sees: more change nothing but the time.
 FOREST_TREES, FOREST_ROWS = 40, 4000
@@ -105,31 +106,26 @@ def build(name: str, table: pd.DataFrame, *, seed: int) -> Pipeline:
     """
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.dummy import DummyClassifier
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import StratifiedKFold
     from sklearn.pipeline import Pipeline
 
-    from ml.churn.signed_logistic import SignedLogistic
+    from ml.churn.blend import Blend
 
     if name == BASELINE:
         return Pipeline([("model", DummyClassifier(strategy="prior"))])
     numeric, categorical = column_kinds(table)
     signs = [DIRECTIONS.get(column, 0) for column in numeric] + [0] * len(categorical)
     if name == "logistic":
-        model: Any = SignedLogistic(C=0.02, signs=signs)
+        model: Any = _logistic(signs)
     elif name == "boosting":
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.06,
-            max_iter=120,
-            max_leaf_nodes=5,
-            min_samples_leaf=40,
-            l2_regularization=5.0,
-            interaction_cst="no_interactions",
-            monotonic_cst=signs,
-            categorical_features=list(range(len(numeric), len(signs))),
-            early_stopping=False,
-            random_state=seed,
-        )
+        model = _boosting(signs, len(numeric), seed)
+    elif name == "blend":
+        # both see what trees see: numbers as they are, categories as codes
+        codes = list(range(len(numeric), len(signs)))
+        own = _columns(list(range(len(numeric))), codes, for_trees=False)
+        straight = Pipeline([("prepare", own), ("model", _logistic(signs))])
+        model = Blend([straight, _boosting(signs, len(numeric), seed)])
     elif name == "forest":
         model = RandomForestClassifier(
             n_estimators=FOREST_TREES, min_samples_leaf=20, random_state=seed,
@@ -150,10 +146,35 @@ def build(name: str, table: pd.DataFrame, *, seed: int) -> Pipeline:
     calibrated = CalibratedClassifierCV(
         model, method="sigmoid", cv=folds, ensemble=not is_explained
     )
-    return Pipeline([("prepare", _preparation(name, numeric, categorical)), ("model", calibrated)])
+    prepare = _columns(numeric, categorical, for_trees=name != "logistic")
+    return Pipeline([("prepare", prepare), ("model", calibrated)])
 
 
-def _preparation(name: str, numeric: list[str], categorical: list[str]) -> Any:
+def _logistic(signs: list[int]) -> Any:
+    from ml.churn.signed_logistic import SignedLogistic
+
+    return SignedLogistic(C=0.1, signs=signs)
+
+
+def _boosting(signs: list[int], numeric: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        learning_rate=0.12,
+        max_iter=60,
+        max_leaf_nodes=5,
+        min_samples_leaf=40,
+        max_bins=64,
+        l2_regularization=5.0,
+        interaction_cst="no_interactions",
+        monotonic_cst=signs,
+        categorical_features=list(range(numeric, len(signs))),
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _columns(numeric: list[Any], categorical: list[Any], *, for_trees: bool) -> Any:
     """One output column per number; per category, one (trees) or one a value (logistic)."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -165,7 +186,7 @@ def _preparation(name: str, numeric: list[str], categorical: list[str]) -> Any:
         StandardScaler,
     )
 
-    if name != "logistic":  # trees split on order alone and take missing values as they are
+    if for_trees:  # they split on order alone and take missing values as they are
         numbers: Any = "passthrough"
         encoder: Any = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     else:

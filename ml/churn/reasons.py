@@ -35,6 +35,7 @@ ACTIONS: tuple[tuple[tuple[str, ...], str], ...] = (
          "calls_trend_7d", "calls_trend_30d", "calls_against_usual", "calls_against_ever", "calls_per_seat_30d",
          "calls_per_mrr_30d", "login_days_30d", "logins_30d", "logins_usual_30d", "logins_per_user_30d",
          "logins_per_user_90d", "logins_per_user_ever", "logins_against_usual", "logins_against_ever",
+         "use_7d_against_ever", "use_14d_against_ever", "use_28d_against_ever", "use_60d_against_ever", "use_trend_30d",
          "session_minutes_30d", "engagement_30d"),
         "Reach out about falling use; offer a check-in",
     ),
@@ -45,7 +46,7 @@ ACTIONS: tuple[tuple[tuple[str, ...], str], ...] = (
         "Review plan and seats with them",
     ),
     (
-        ("days_to_period_end", "is_renewal_due_30d", "billing_interval_months"),
+        ("days_to_period_end", "is_renewal_due_30d", "is_long_term_due_30d", "billing_interval_months"),
         "Talk about the renewal before it is due",
     ),
     (

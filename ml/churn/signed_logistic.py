@@ -3,6 +3,9 @@
 Features of use are alike (calls of 7 and of 30 days, days with calls); left free, their weights fight
 each other, and a reason would read "hardly any calls: lowers the risk". Held to its sign, a weight is
 0 where another feature already tells the same. The problem stays convex, so the fit has one answer.
+
+It is found by projected Newton steps (Bertsekas 1982): weights at their bound that would cross it rest, the
+others take a full second-order step. Some ten steps, where a method that knows gradients only takes hundreds.
 """
 
 from __future__ import annotations
@@ -11,9 +14,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
+
+STEPS = 100
+# Largest slope of the mean loss that is left; a weight is then right to some five places.
+SLOPE = 1e-7
+ENOUGH = 1e-4  # of the decrease that the slope promises (Armijo)
 
 
 class SignedLogistic(ClassifierMixin, BaseEstimator):
@@ -35,35 +42,22 @@ class SignedLogistic(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Fit on a dense matrix without missing values."""
-        matrix, target = np.asarray(X, dtype=float), np.asarray(y)
+        columns = np.asarray(X, dtype=float)
+        target = np.asarray(y)
         self.classes_ = np.unique(target)
         if len(self.classes_) != 2:
             raise ValueError(f"needs two classes, found {len(self.classes_)}")
         truth = (target == self.classes_[1]).astype(float)
-        rows, columns = matrix.shape
-        signs = [*(self.signs or ()), *[0] * columns][:columns]
-        limits = {-1: (None, 0.0), 0: (None, None), 1: (0.0, None)}
-        share = np.clip(truth.mean(), 1e-6, 1 - 1e-6)
-        start = np.append(np.zeros(columns), np.log(share / (1 - share)))
-
-        def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-            margin = matrix @ weights[:-1] + weights[-1]
-            value = np.logaddexp(0, margin).sum() - truth @ margin
-            slope = expit(margin) - truth
-            gradient = np.append(matrix.T @ slope + weights[:-1] / self.C, slope.sum())
-            return (value + weights[:-1] @ weights[:-1] / (2 * self.C)) / rows, gradient / rows
-
-        found = minimize(
-            loss,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[limits[sign] for sign in signs] + [(None, None)],
-            options={"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8},
+        self.n_features_in_ = columns.shape[1]
+        signs = np.array([*(self.signs or ()), *[0] * columns.shape[1]][: columns.shape[1]])
+        low = np.append(np.where(signs > 0, 0.0, -np.inf), -np.inf)
+        high = np.append(np.where(signs < 0, 0.0, np.inf), np.inf)
+        penalty = np.append(np.full(columns.shape[1], 1 / self.C), 0.0)
+        weights = _minimum(
+            np.column_stack([columns, np.ones(len(columns))]), truth, penalty, low, high
         )
-        self.coef_ = found.x[None, :-1]
-        self.intercept_ = found.x[-1:]
-        self.n_features_in_ = columns
+        self.coef_ = weights[None, :-1]
+        self.intercept_ = weights[-1:]
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -78,3 +72,45 @@ class SignedLogistic(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The likelier class."""
         return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+
+def _minimum(
+    matrix: np.ndarray, truth: np.ndarray, penalty: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Weights, the intercept last, with the lowest penalised loss between their bounds."""
+
+    def loss(weights: np.ndarray, margin: np.ndarray) -> float:
+        return float(
+            np.logaddexp(0, margin).sum() - truth @ margin + penalty @ (weights * weights) / 2
+        )
+
+    share = np.clip(truth.mean(), 1e-6, 1 - 1e-6)
+    weights = np.zeros(matrix.shape[1])
+    weights[-1] = np.log(share / (1 - share))
+    margin = matrix @ weights
+    value = loss(weights, margin)
+    for _ in range(STEPS):
+        odds = expit(margin)
+        slope = matrix.T @ (odds - truth) + penalty * weights
+        rests = ((weights <= low) & (slope > 0)) | ((weights >= high) & (slope < 0))
+        moves = np.flatnonzero(~rests)
+        if np.abs(slope[moves]).max() <= SLOPE * len(truth):
+            break
+        part = matrix[:, moves]
+        curve = (part * (odds * (1 - odds))[:, None]).T @ part
+        # a hair on the diagonal: columns that are sums of others have no curve of their own but the penalty's
+        curve[np.diag_indices_from(curve)] += penalty[moves] + 1e-9 * len(truth)
+        step = np.zeros_like(weights)
+        step[moves] = -np.linalg.solve(curve, slope[moves])
+        length = 1.0
+        while True:
+            tried = np.clip(weights + length * step, low, high)
+            margin_tried = matrix @ tried
+            value_tried = loss(tried, margin_tried)
+            if value_tried <= value + ENOUGH * (slope @ (tried - weights)):
+                break
+            length /= 2
+            if length < 1e-10:
+                return weights
+        weights, margin, value = tried, margin_tried, value_tried
+    return weights

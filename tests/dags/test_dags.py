@@ -15,6 +15,8 @@ from warehouse.sources import SOURCES
 
 DESCRIBE = """
 import json, sys
+from collections import defaultdict
+from types import SimpleNamespace
 from airflow.dag_processing.dagbag import DagBag
 before = set(sys.modules)
 bag = DagBag(dag_folder=sys.argv[1])
@@ -35,7 +37,16 @@ dags = {
     }
     for dag_id, dag in bag.dags.items()
 }
-print(json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy}))
+
+def told(dag_id, task_id, *arguments):
+    # what a task returns and puts beside its asset, where a stage's figures are its name
+    call = bag.dags[dag_id].get_task(task_id).python_callable
+    call.__globals__["run_stage"] = lambda name, *rest, **options: {"stage": name}
+    events = defaultdict(SimpleNamespace)
+    returned = call(*arguments, outlet_events=events)
+    return {"returned": returned, "extra": {asset.name: event.extra for asset, event in events.items()}}
+figures = {"train": told("train_models", "train"), "gate_scores": told("score_models", "gate_scores", {"customers": 7})}
+print(json.dumps({"dags": dags, "errors": bag.import_errors, "heavy": heavy, "figures": figures}))
 """
 
 
@@ -97,7 +108,10 @@ def test_one_run_at_a_time_no_catch_up_not_paused(dags):
 def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
     for dag_id in ("transform", "train_models", "score_models", "publish", "maintenance"):
         for task_id, task in dags[dag_id]["tasks"].items():
-            assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
+            if task_id != "notebooks":
+                assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
+    # notebooks read what is published, which nobody writes
+    assert dags["publish"]["tasks"]["notebooks"]["pool"] == "default_pool"
     # sources land in files of their own, side by side
     assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
 
@@ -119,6 +133,10 @@ def test_the_layers_follow_each_other(dags):
         assert tasks[before]["downstream"] == [after]
 
 
+def test_notebooks_come_after_the_version_they_show(dags):
+    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["notebooks"]
+
+
 def test_assets_tell_what_became_new(dags):
     def outlets(dag_id, task_id):
         return dags[dag_id]["tasks"][task_id]["outlets"]
@@ -127,7 +145,16 @@ def test_assets_tell_what_became_new(dags):
         assert outlets(f"ingest_{source}", "sync") == [f"raw/{source}"]
     assert outlets("transform", "gate_gold") == ["gold"]
     assert outlets("score_models", "gate_scores") == ["ml"]
+    assert outlets("train_models", "train") == ["models"]
     assert outlets("publish", "publish") == ["published"]
+
+
+def test_models_figures_stand_in_xcom_and_beside_the_asset(described, dags):
+    trained, scored = described["figures"]["train"], described["figures"]["gate_scores"]
+    assert trained == {"returned": {"stage": "train"}, "extra": {"models": {"stage": "train"}}}
+    # what was scored, once it has passed its gate
+    assert scored == {"returned": {"stage": "gate"}, "extra": {"ml": {"customers": 7}}}
+    assert dags["score_models"]["tasks"]["score"]["downstream"] == ["gate_scores", "gold_ml"]
 
 
 def test_a_backfill_is_a_window_given_by_hand(dags):

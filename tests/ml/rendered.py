@@ -19,12 +19,13 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 
 @cache
 def rendered(model: str, now: str = "2025-07-01 00:00:00") -> str:
-    """The query of a model of `models/gold/ml`, as of an instant."""
+    """The query of a model of gold, as of an instant."""
     variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
     macros = "".join(
         path.read_text() for path in sorted((DBT_PROJECT / "macros" / "portable").glob("*.sql"))
     )
-    query = (DBT_PROJECT / "models" / "gold" / "ml" / f"{model}.sql").read_text()
+    (path,) = (DBT_PROJECT / "models" / "gold").rglob(f"{model}.sql")
+    query = path.read_text()
     template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(macros + query)
     context = template.new_context({
         "ref": lambda name: f"{'silver' if name.startswith('int_') else 'gold'}.{name}",

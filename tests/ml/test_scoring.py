@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import numpy as np
@@ -10,14 +11,14 @@ import pytest
 import yaml
 
 import ml
-from ml import scoring
+from ml import registry, scoring
 from ml.churn import evaluation, promotion
 from ml.features import FEATURES
 from ml.segmentation import clusters, rules
 from tests.faults.dying import killed_at
 from tests.ml import company
 from tests.ml.rendered import rendered
-from warehouse import failpoints
+from warehouse import failpoints, stages
 from warehouse.duck import connect
 from warehouse.settings import PROJECT_ROOT
 
@@ -294,3 +295,26 @@ def test_too_few_customers_are_unclassified(tmp_path, rows):
     table = rows(tiny.settings.warehouse_db, SEGMENTS)
     assert set(table["cluster_segment"]) == {"Unclassified"}
     assert set(table["rule_segment"]) <= set(rules.RULE_SEGMENTS)
+
+
+def test_training_tells_what_was_decided_and_how_good_the_models_are(own):
+    told = stages.train(own.settings, lambda line: None, force=True)
+    json.dumps(told, allow_nan=False)
+    best = own.train.evaluation["best"]
+    assert told["decision"] == own.train.churn.status
+    for name in ("roc_auc", "pr_auc", "brier", "expected_calibration_error"):
+        assert told[f"challenger_{name}"] == told[f"champion_{name}"] == best[name]
+    forecasts = registry.champion(own.settings, "forecasts").metrics
+    assert told["forecast_calls_method"] == forecasts["calls"]["method"]
+    assert told["forecast_calls_seasonal_naive_error"] == forecasts["calls"]["seasonal_naive_error"]
+    moves = registry.champion(own.settings, "segment_transitions").metrics
+    assert told["segments_seed_ari_mean"] == moves["seed_ari_mean"]
+
+
+def test_scoring_tells_what_has_drifted_most(own, rows):
+    drift = rows(own.settings.warehouse_db, "select * from ml.feature_drift where is_latest")
+    first = drift.sort_values("psi", ascending=False).iloc[0]
+    told = own.score.figures()
+    assert told["most_drifted_feature"] in set(drift[drift["psi"] == first["psi"]]["feature_name"])
+    assert told["most_drifted_psi"] == first["psi"]
+    assert told["customers"] == own.score.customers_scored

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import os
+import re
+from datetime import date
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import ml
-from serving import editions
+from serving import editions, notebooks
 from serving.sql import query
 from tests.ml import company
+from tests.ml.rendered import rendered
 from warehouse import ledger
 from warehouse.duck import connect
-from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.settings import Settings
 
-NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(notebooks.FOLDER.glob("*.ipynb"))
+
+# What dbt builds of the tables of schema ml, in order.
+AFTER_ML = (
+    "customer_ltv", "customer_churn_scores", "customer_segments", "segment_transitions", "customer_next_segments",
+    "feature_drift", "churn_score_performance", "kpi_segment_characteristics",
+)  # fmt: skip
 
 # The tables of gold that the notebooks read and `ml` does not, as dbt's contracts have them.
 GOLD = """
-create table gold.customer_churn_scores as from ml.customer_churn_scores;
-create table gold.customer_segments as from ml.customer_segments;
 alter table gold.fact_mrr_movements add column amount_reporting decimal(28, 6);
 update gold.fact_mrr_movements set amount_reporting = amount_reporting_minor / 100;
 create or replace table gold.dim_customers as
@@ -54,8 +59,11 @@ def published(tmp_path_factory) -> Settings:
     """A small company, trained, scored and written as an edition that `published/current` points to."""
     settings = company.build(tmp_path_factory.mktemp("published")).settings
     ml.train(settings)
+    ml.score(settings, date(2025, 5, 1))
     ml.score(settings)
     con = connect(settings.warehouse_db)
+    for model in AFTER_ML:
+        con.execute(f"create table gold.{model} as {rendered(model)}")
     con.execute(GOLD)
     con.close()
     ledger.record_build(settings, "gold", company.END)
@@ -69,23 +77,7 @@ def published(tmp_path_factory) -> Settings:
 @pytest.fixture(scope="module")
 def executed(published) -> dict[str, nbformat.NotebookNode]:
     """Every notebook, run from top to bottom by a kernel of its own that knows only the data folder."""
-    done = {}
-    kept = {name: os.environ.get(name) for name in ("WAREHOUSE_HOME", "PYTHONPATH", "MPLBACKEND")}
-    os.environ |= {"WAREHOUSE_HOME": str(published.home), "PYTHONPATH": str(PROJECT_ROOT)}
-    os.environ.pop("MPLBACKEND", None)
-    try:
-        for path in NOTEBOOKS:
-            book = nbformat.read(path, as_version=4)
-            client = NotebookClient(
-                book, timeout=120, resources={"metadata": {"path": str(path.parent)}}
-            )
-            done[path.stem] = client.execute()
-    finally:
-        for name, value in kept.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-    return done
+    return {path.stem: notebooks.execute(published, path) for path in NOTEBOOKS}
 
 
 def _texts(book) -> str:
@@ -106,8 +98,8 @@ def _plots(book) -> int:
     )
 
 
-def test_both_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} >= {"revenue", "churn"}
+def test_the_notebooks_are_there():
+    assert {path.stem for path in NOTEBOOKS} >= {"revenue", "churn", "segmentation"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -154,9 +146,36 @@ def test_churn_shows_the_scores_of_gold(executed, published):
     assert first[1] in text
     assert first[2] in text
     assert "nobody_churns" in text
-    for segment in ("Champions", "Hibernating", "At Risk"):
+    assert "1 scored days whose 30 days are over" in text
+    assert _plots(executed["churn"]) == 5
+
+
+def test_segmentation_shows_the_segments_of_gold(executed, published):
+    text = _texts(executed["segmentation"])
+    segments = query(
+        published,
+        "select segment, customers, calls_30d_median from gold.kpi_segment_characteristics where is_latest",
+    ).rows
+    assert {segment for segment, *_ in segments} >= {"Champions", "At Risk", "Regular"}
+    for segment, customers, calls in segments:
         assert segment in text
-    assert _plots(executed["churn"]) == 4
+        assert f">{customers}<" in text
+        assert f">{calls:,.0f}<" in text
+    (stability,) = query(
+        published,
+        "select cast(metrics->>'$.seed_ari_mean' as double) from ops.model_registry "
+        "where model_name = 'segment_transitions'",
+    ).rows[0]
+    assert f"{stability:,.3f}" in text
+    assert _plots(executed["segmentation"]) == 3
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_shows_the_plots_and_asks_no_other_host_for_anything(executed, path: Path):
+    page = notebooks.page(executed[path.stem])
+    assert page.count("data:image/png;base64,") == _plots(executed[path.stem])
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page)
+    assert "from serving.sql import query" not in page
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""`warehouse build`, `check`, `train`, `score`, `publish`, `reset`: one stage at a time."""
+"""`warehouse build`, `check`, `train`, `score`, `publish`, `notebooks`, `reset`: one stage at a time."""
 
 from __future__ import annotations
 
@@ -120,6 +120,16 @@ def publish(
         f"{figures['version']} {'published' if figures['new'] else 'is already current'}",
         highlight=False,
     )
+
+
+@app.command()
+def notebooks() -> None:
+    """Run the notebooks on the published version and render them to HTML beside it."""
+    settings = settings_for(prepare=True)
+    for page in _with_status("running notebooks", lambda say: stages.notebooks(settings, say))[
+        "pages"
+    ]:
+        console.print(page, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -49,3 +49,19 @@
     {%- set bucket = 'min(case when calls_up_to >= ' ~ share ~ ' * all_calls then bucket end)' -%}
     cast({{ latency_of_bucket(bucket) }} as double)
 {%- endmacro %}
+
+
+{# Sums of a daily number before a date, as columns with a comma each: of windows of days (<name>_30d), of the 30 days before the
+   last 30, fading (a day's weight is halved every so many days; <name>_half_7d), and of all. #}
+{% macro sums_by_age(value, day, until, name, windows, half_lives) %}
+{% for days in windows %}
+sum({{ value }}) filter (where {{ day }} >= {{ add_days(until, -days) }}) as {{ name }}_{{ days }}d,
+{% endfor %}
+sum({{ value }}) filter (
+    where {{ day }} >= {{ add_days(until, -60) }} and {{ day }} < {{ add_days(until, -30) }}
+) as {{ name }}_30d_before,
+{% for days in half_lives %}
+sum({{ value }} * power(0.5, {{ days_between(day, until) }} / {{ days }}.0)) as {{ name }}_half_{{ days }}d,
+{% endfor %}
+sum({{ value }}) as {{ name }}_ever,
+{% endmacro %}

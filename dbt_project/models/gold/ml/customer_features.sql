@@ -122,6 +122,8 @@ members as (
 ),
 
 {% set windows = [7, 30, 90, 180] %}
+{# days after which what was done weighs half: the latest counts most, and no day drops out at once #}
+{% set half_lives = [7, 14, 28, 60] %}
 {% set day_ago = {} %}
 {% for days in [7, 30, 60, 90, 180, 365] %}{% do day_ago.update({days: add_days('members.as_of_date', -days)}) %}{% endfor %}
 usage_windows as (
@@ -129,15 +131,7 @@ usage_windows as (
     select
         members.customer_id,
         members.as_of_date,
-        {% for days in windows %}
-        sum(used.calls) filter (where used.date_partition >= {{ day_ago[days] }}) as calls_{{ days }}d,
-        {% endfor %}
-        sum(used.calls) filter (
-            where
-            used.date_partition >= {{ day_ago[60] }}
-            and used.date_partition < {{ day_ago[30] }}
-        ) as calls_30d_before,
-        sum(used.calls) as calls_ever,
+        {{ sums_by_age('used.calls', 'used.date_partition', 'members.as_of_date', 'calls', windows, half_lives) }}
         count(*) filter (where used.date_partition >= {{ day_ago[30] }}) as active_days_30d,
         sum(used.failed_calls) filter (where used.date_partition >= {{ day_ago[7] }}) as failed_calls_7d,
         sum(used.failed_calls) filter (where used.date_partition >= {{ day_ago[30] }}) as failed_calls_30d,
@@ -156,12 +150,8 @@ login_windows as (
     select
         members.customer_id,
         members.as_of_date,
-        {% for days in windows %}
-        sum(logins.logins) filter (where logins.date_partition >= {{ day_ago[days] }}) as logins_{{ days }}d,
-        {% endfor %}
-        sum(logins.logins) as logins_ever,
+        {{ sums_by_age('logins.logins', 'logins.date_partition', 'members.as_of_date', 'logins', windows, half_lives) }}
         count(*) filter (where logins.date_partition >= {{ day_ago[30] }}) as login_days_30d,
-        count(*) filter (where logins.date_partition >= {{ day_ago[90] }}) as login_days_90d,
         sum(logins.session_seconds) filter (where logins.date_partition >= {{ day_ago[30] }})
             as session_seconds_30d,
         max(logins.date_partition) as last_login_day
@@ -386,6 +376,13 @@ rates as (
         {% endfor %}
         30.0 * coalesce(usage_windows.calls_ever, 0) / members.days_here as call_rate_ever,
         30.0 * coalesce(login_windows.logins_ever, 0) / members.days_here as login_rate_ever,
+        {% for days in half_lives %}
+        {# divided by what one a day since the signup would weigh #}
+        30.0 * (coalesce(usage_windows.calls_half_{{ days }}d, 0) + coalesce(login_windows.logins_half_{{ days }}d, 0))
+        * (power(2.0, 1 / {{ days }}.0) - 1) / (1 - power(0.5, members.days_here / {{ days }}.0)) as use_rate_half_{{ days }}d,
+        {% endfor %}
+        coalesce(usage_windows.calls_30d, 0) + coalesce(login_windows.logins_30d, 0) as uses_30d,
+        coalesce(usage_windows.calls_30d_before, 0) + coalesce(login_windows.logins_30d_before, 0) as uses_30d_before,
         greatest(coalesce(user_counts.users, 0), 1) as users,
         usage_windows.calls_7d,
         usage_windows.calls_30d,
@@ -438,6 +435,11 @@ described as (
         rates.login_rate_ever / rates.users as logins_per_user_ever,
         ln((rates.login_rate_30d + 2) / (rates.login_rate_180d + 2)) as logins_against_usual,
         ln((rates.login_rate_90d + 2) / (rates.login_rate_ever + 2)) as logins_against_ever,
+        {# calls and logins together: one of them alone is a handful for most customers #}
+        {% for days in half_lives %}
+        ln((rates.use_rate_half_{{ days }}d + 2) / (rates.call_rate_ever + rates.login_rate_ever + 2)) as use_{{ days }}d_against_ever,
+        {% endfor %}
+        ln((rates.uses_30d + 10.0) / (rates.uses_30d_before + 10)) as use_trend_30d,
         coalesce(rates.session_seconds_30d, 0) / 60.0 as session_minutes_30d,
         rates.users,
         (coalesce(rates.active_days_30d, 0) + coalesce(rates.login_days_30d, 0)) / (2.0 * least(30, rates.days_here)) as engagement_30d,
@@ -465,6 +467,8 @@ described as (
         payment_terms.days_to_period_end,
         case when payment_terms.days_to_period_end <= 30 then 1 when payment_terms.days_to_period_end > 30 then 0 end
             as is_renewal_due_30d,
+        case when payment_terms.billing_interval_months > 6 and payment_terms.days_to_period_end <= 30 then 1 else 0 end
+            as is_long_term_due_30d,
         case when payment_terms.days_past_due is not null then 1 else 0 end as is_past_due,
         coalesce(payment_terms.days_past_due, 0) as days_past_due,
         coalesce(failure_windows.payment_failures_90d, 0) as payment_failures_90d
@@ -490,11 +494,12 @@ described as (
     'calls_against_usual', 'calls_against_ever', 'calls_per_seat_30d', 'calls_per_mrr_30d', 'active_days_30d', 'response_ms_30d',
     'error_rate_7d', 'error_rate_30d', 'days_since_last_call', 'days_since_last_login', 'login_days_30d',
     'logins_30d', 'logins_usual_30d', 'logins_per_user_30d', 'logins_per_user_90d', 'logins_per_user_ever', 'logins_against_usual',
-    'logins_against_ever', 'session_minutes_30d', 'users', 'engagement_30d', 'feature_adoption_30d', 'features_used_90d',
+    'logins_against_ever', 'use_7d_against_ever', 'use_14d_against_ever', 'use_28d_against_ever', 'use_60d_against_ever',
+    'use_trend_30d', 'session_minutes_30d', 'users', 'engagement_30d', 'feature_adoption_30d', 'features_used_90d',
     'tickets_30d', 'tickets_90d', 'tickets_open', 'slow_tickets_180d', 'nps_last', 'nps_mean_365d', 'effort_score_365d',
     'bad_ratings_365d', 'good_ratings_365d', 'mrr_reporting', 'mrr_change_30d', 'mrr_change_90d', 'days_since_first_mrr',
     'days_paying', 'contractions_180d', 'expansions_180d', 'was_lost_before', 'seats', 'billing_interval_months',
-    'days_to_period_end', 'is_renewal_due_30d', 'is_past_due', 'days_past_due', 'payment_failures_90d',
+    'days_to_period_end', 'is_renewal_due_30d', 'is_long_term_due_30d', 'is_past_due', 'days_past_due', 'payment_failures_90d',
 ] %}
 final as (
 
