@@ -248,7 +248,7 @@ def test_packages_say_in_a_readme_what_they_do():
 
 
 def pages() -> list[Path]:
-    outside = {".venv", "data", "node_modules"}
+    outside = {".venv", ".peers", "data", "node_modules"}
     return [
         path
         for path in sorted(PROJECT_ROOT.rglob("*.md"))
