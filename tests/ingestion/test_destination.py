@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ingestion.destination import airbyte
 from tests.ingestion.conftest import raw_record, record, state, status
 from warehouse.errors import IncompleteLoad, QuarantineExceeded
 
@@ -117,6 +118,43 @@ def test_too_many_bad_rows_abort_their_slice_and_keep_the_slices_before(desk):
     assert len(desk.ids()) == 100
     assert desk.query("select count(*) from landing.quarantine") == [(0,)]
     assert desk.query("select state from landing.state") == [('{"next": 100}',)]
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Hundreds of pieces instead of one, most of them waiting in a file."""
+    monkeypatch.setattr(airbyte, "PIECE_BYTES", 500)
+    monkeypatch.setattr(airbyte, "SPOOL_BYTES", 1000)
+
+
+def test_streams_that_take_turns_land_in_the_order_in_which_they_came(desk, small_pieces):
+    said = [record({"id": f"i{n}"}, "items" if n % 3 or n < 100 else "others") for n in range(300)]
+    result = desk.play(
+        *said[:200], state({"next": 1}, count=167), *said[200:], state({"next": 2}), status("COMPLETE"),
+        status("COMPLETE", "others"), streams=["items", "others"],
+    )  # fmt: skip
+    assert (result.rows, result.loads) == (300, 1)
+    places = dict(
+        desk.query(
+            "select _raw::json->>'id', _position from raw_fake.items "
+            "union all select _raw::json->>'id', _position from raw_fake.others"
+        )
+    )
+    assert places == {f"i{n}": n + 1 for n in range(300)}
+    assert desk.ids("others") == [f"i{n}" for n in range(102, 300, 3)]
+
+
+def test_a_commit_of_many_pieces_keeps_its_good_slices_only(desk, small_pieces):
+    bad = [record({"id": f"b{n}", "n": "x"}) for n in range(30)]
+    with pytest.raises(QuarantineExceeded, match=r"30 of 130 records"):
+        desk.play(
+            *good(100), record({"id": "odd", "n": "y"}), state({"next": 101}, count=101),
+            *good(100, 100), *bad, state({"next": 200}), *good(100, 200), state({"next": 300}), status("COMPLETE"),
+        )  # fmt: skip
+    assert desk.ids() == [f"i{n}" for n in range(100)]
+    assert desk.query("select line, raw from landing.quarantine") == [(101, '{"id":"odd","n":"y"}')]
+    assert desk.query("select state from landing.state") == [('{"next": 101}',)]
+    assert desk.query("select rows_landed, rows_quarantined from landing.loads") == [(100, 1)]
 
 
 def test_the_other_livemode_is_set_aside_and_is_no_damage(desk):
