@@ -1,10 +1,10 @@
 """What lifetime value, forecasts and segments are worth: figures on companies that are built, as one page.
 
 Of each data folder (a sandbox company that has been through `warehouse run`): forecasts of the last 180 days, chosen and
-made on the days before them; the held-out year of lifetime value; stability and held-out moves of the segments; CPU
-seconds of fitting and of scoring.
+made on the days before them; the held-out year of lifetime value; stability and held-out moves of the segments. The
+folders have been trained (`warehouse run`, or `python -m benchmarks.churn`, which tells what training costs).
 
-Reads: the folders' `warehouse.duckdb` (copied, never changed). Writes: docs/model-cards/outlook.md.
+Reads: the folders' `warehouse.duckdb`, `ops.duckdb` and models (copied, never changed). Writes: docs/model-cards/outlook.md.
 Run: python -m benchmarks.outlook FOLDER [FOLDER ...]
 """
 
@@ -13,14 +13,12 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import cpu_seconds
-from ml import outlook, registry, scoring
+from ml import outlook, registry
 from ml.features import snapshot_of
 from ml.forecasting import backtest, company, intervals, methods
 from warehouse.duck import connect
@@ -46,31 +44,29 @@ def main(folders: list[Path]) -> None:
 
 
 def _measure(folder: Path, home: Path) -> list[str]:
-    shutil.copy(folder / "warehouse.duckdb", home / "warehouse.duckdb")
+    for name in ("warehouse.duckdb", "ops.duckdb"):
+        shutil.copy(folder / name, home / name)
+    shutil.copytree(folder / "models", home / "models")
     con = connect(home / "warehouse.duckdb", read_only=True)
     moment, day = snapshot_of(con)
     days = company.history(con, day)
     customers = con.execute("select count(*) from gold.dim_customers").fetchone()[0]
     con.close()
     settings = Settings.for_test(home, as_of=moment)
-    trained, train_seconds = _timed(lambda: outlook.train(settings))
-    _, score_seconds = _timed(lambda: scoring.score(settings))
-    _, again_seconds = _timed(lambda: scoring.score(settings))
+    trained = outlook.train(settings)
     ltv, moves = (
         registry.find(settings, trained[name].version) for name in ("ltv", "segment_transitions")
     )
+    chosen = company.choose(days.iloc[:-HELD_OUT])
     lines = [
         "",
         f"## {folder.name}: {customers:,} customers, {len(days)} days",
-        "",
-        f"CPU seconds: fitting {train_seconds:.1f}; the first scoring, which fits the churn model too, {score_seconds:.1f}; "
-        f"a day's scoring {again_seconds:.1f}.",
         "",
         f"The last {HELD_OUT} days, by what was known before them (error: sum of |error| / sum of actuals):",
         "",
         "| metric | method | error | naive | seasonal naive | inside 85 % |",
         "|---|---|---:|---:|---:|---:|",
-        *(_held_out(days, name) for name in company.METRICS),
+        *(_held_out(days, name, chosen[name]) for name in company.METRICS),
         "",
     ]
     for title, metrics in (
@@ -84,12 +80,11 @@ def _measure(folder: Path, home: Path) -> list[str]:
     return lines
 
 
-def _held_out(days: Any, name: str) -> str:
-    """Choose, forecast and compare one metric."""
+def _held_out(days: Any, name: str, each: dict[str, Any]) -> str:
+    """Forecast and compare one metric, by the method chosen on the days before."""
     metric = company.METRICS[name]
     known = days.iloc[:-HELD_OUT]
     actual = days[name].to_numpy(float)[-HELD_OUT:]
-    each = company.choose(known)[name]
     past = known[name].to_numpy(float)
     past = past[np.flatnonzero(past > 0)[0] :]
     told = methods.forecast(
@@ -108,11 +103,6 @@ def _held_out(days: Any, name: str) -> str:
         + " | ".join(f"{value:.3f}" for value in error)
         + f" | {inside.mean():.2f} |"
     )
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    begun = cpu_seconds()
-    return work(), cpu_seconds() - begun
 
 
 if __name__ == "__main__":

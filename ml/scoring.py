@@ -127,7 +127,7 @@ def score(settings: Settings, as_of: datetime | date | None = None) -> ScoreRepo
     }
     tables |= outlook.tables(gathered, scores, outlook_models, day=day, settings=settings)
     write(settings, TABLES, tables, day)
-    drifted = tables["feature_drift"].nlargest(1, "psi")
+    drifted = tables["feature_drift"].sort_values("psi", ascending=False, kind="stable").head(1)
     return ScoreReport(
         as_of_date=day,
         model_version=churn_model.version,

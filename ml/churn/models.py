@@ -31,7 +31,7 @@ from ml.features import DIRECTIONS
 
 BASELINE = "base_rate"
 EXPLAINED = ("logistic", "boosting", "blend")
-CALIBRATION_FOLDS = 3
+CALIBRATION_FOLDS = 2
 # Of each of the two forests; rows that each tree sees: more change nothing but the time.
 FOREST_TREES, FOREST_ROWS = 40, 4000
 # What a customer-month is worth before any was seen: 4 % leave, weighed like 50 customer-months.
@@ -142,7 +142,7 @@ def build(name: str, table: pd.DataFrame, *, seed: int) -> Pipeline:
         raise ValueError(f"no candidate is named {name!r}")
     # A forest is a mean of models anyway: one per fold, each calibrated on the other, are another such mean.
     is_explained = name in EXPLAINED
-    folds = StratifiedKFold(CALIBRATION_FOLDS if is_explained else 2)
+    folds = StratifiedKFold(CALIBRATION_FOLDS)
     calibrated = CalibratedClassifierCV(
         model, method="sigmoid", cv=folds, ensemble=not is_explained
     )

@@ -8,6 +8,7 @@ cohort have intervals too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ FADE = 0.75
 EXCESS_LIMIT = 3.0
 # How what stayers pay changes is taken from the past, for this many periods; after that it stays.
 GROWING_PERIODS = 12
+# Quantiles that stand for the ratios of a tier, and how many must have been seen for it to have its own.
+RATIOS, LEAST_CHANGES = 400, 200
 PER_PERIOD = 12 * PERIOD_DAYS / 365  # months of 30 days
 
 
@@ -31,15 +34,26 @@ class Changes:
     """How what a stayer pays changes in 30 days.
 
     Attributes:
-        ratios: Equally likely ratios of what is paid after to what was paid before.
+        tiers: Names, in the order of the first axis; a tier not among them gets the last row, that of all.
+        ratios: Equally likely ratios of what is paid after to what was paid before; (tiers + 1, ratios).
     """
 
+    tiers: tuple[str, ...]
     ratios: np.ndarray
 
     @property
-    def mean(self) -> float:
-        """Expected ratio."""
-        return float(self.ratios.mean())
+    def mean(self) -> np.ndarray:
+        """Expected ratio per row."""
+        return self.ratios.mean(axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for the registry."""
+        return {"tiers": list(self.tiers), "ratios": self.ratios.tolist()}
+
+    @staticmethod
+    def of(values: dict[str, Any]) -> Changes:
+        """The inverse of `as_dict`."""
+        return Changes(tuple(values["tiers"]), np.array(values["ratios"]))
 
 
 @dataclass(frozen=True)
@@ -63,21 +77,32 @@ class Futures:
 
 
 def changes(panel: pd.DataFrame) -> Changes:
-    """Ratios of MRR 30 days later to MRR now, of those who stayed; at most 400, evenly out of all.
+    """Ratios of MRR 30 days later to MRR now, of those who stayed, by tier.
+
+    Each ratio weighs what was paid before: their mean is then that of the money, and who changes nothing keeps a ratio
+    of 1 (with all ratios scaled to that mean instead, what most customers pay would seem to fall month by month).
 
     Args:
-        panel: customer_id, as_of (instants 30 days apart), mrr_reporting_minor.
+        panel: customer_id, as_of (instants 30 days apart), tier, mrr_reporting_minor.
     """
     now = panel[["customer_id", "as_of", "mrr_reporting_minor"]]
-    before = now.assign(as_of=now["as_of"] + pd.Timedelta(days=PERIOD_DAYS))
+    before = panel[["customer_id", "as_of", "tier", "mrr_reporting_minor"]]
+    before = before.assign(as_of=before["as_of"] + pd.Timedelta(days=PERIOD_DAYS))
     both = now.merge(before, on=["customer_id", "as_of"], suffixes=("", "_before"))
     if both.empty:
-        return Changes(np.ones(1))
-    paid = both["mrr_reporting_minor"].astype(float)
-    paid_before = both["mrr_reporting_minor_before"].astype(float)
-    # the mean of what is paid, not of ratios: a small customer's doubling is no doubling of the company
-    kept = np.quantile(np.clip(paid / paid_before, 0.2, 5.0), (np.arange(400) + 0.5) / 400)
-    return Changes(kept * (paid.sum() / paid_before.sum()) / kept.mean())
+        return Changes((), np.ones((1, 1)))
+    groups = {tier: part for tier, part in both.groupby("tier") if len(part) >= LEAST_CHANGES}
+    return Changes(tuple(groups), np.array([_ratios(part) for part in (*groups.values(), both)]))
+
+
+def _ratios(both: pd.DataFrame) -> np.ndarray:
+    """`RATIOS` quantiles, evenly spaced."""
+    paid_before = both["mrr_reporting_minor_before"].to_numpy(float)
+    ratios = np.clip(both["mrr_reporting_minor"].to_numpy(float) / paid_before, 0.2, 5.0)
+    order = np.argsort(ratios, kind="stable")
+    reached = np.cumsum(paid_before[order])
+    wanted = (np.arange(RATIOS) + 0.5) / RATIOS * reached[-1]
+    return ratios[order][np.searchsorted(reached, wanted)]
 
 
 def simulate(
@@ -95,12 +120,13 @@ def simulate(
     """
     random = np.random.default_rng(seed)
     count, periods = len(rows), -(-HORIZON_DAYS // PERIOD_DAYS)
-    tiers = pd.Categorical(rows["tier"], categories=hazards.tiers).codes
-    tiers = np.where(tiers < 0, len(hazards.tiers), tiers)
+    tiers, kinds = _positions(rows["tier"], hazards.tiers), _positions(rows["tier"], change.tiers)
     tenure = rows["tenure_days"].to_numpy(float)
     drawn_odds = _log_odds(hazards.draw(draws, random))
     mean_odds = _log_odds(hazards.mean)
     is_ending = rows["is_end_set"].to_numpy(bool)
+    # who has asked to end goes when what was billed runs out, a year's subscription in many months maybe
+    ends_in = np.nan_to_num(rows["days_to_renewal"].to_numpy(float), nan=0.0).clip(0) // PERIOD_DAYS
     excess = _excess(rows, mean_odds[_cells(rows, tiers, tenure, 0)])
     stays, pays = np.ones(count), rows["monthly_value"].to_numpy(float) * PER_PERIOD
     alive = np.ones((count, draws), dtype=bool)
@@ -114,8 +140,9 @@ def simulate(
         leaves = _share(mean_odds[cells] + tilt)
         odds = drawn_odds[(slice(None), *cells)].T + tilt[:, None]
         lost = random.random((count, draws)) < _share(odds)
-        if period == 0:
-            leaves, lost = np.where(is_ending, 1.0, leaves), lost | is_ending[:, None]
+        is_over = ends_in <= period
+        leaves = np.where(is_ending, is_over, leaves)
+        lost = np.where(is_ending[:, None], is_over[:, None], lost)
         within, within_12m = (_part(period, days) for days in (HORIZON_DAYS, 365))
         # who leaves within a period leaves in its middle on average
         there = stays * (1 - leaves / 2)
@@ -128,8 +155,9 @@ def simulate(
         survival_12m = np.where(within_12m > 0, stays * (1 - leaves * within_12m), survival_12m)
         stays, alive = stays * (1 - leaves), alive & ~lost
         if period < GROWING_PERIODS:
-            pays = pays * change.mean
-            paid = paid * change.ratios[random.integers(0, len(change.ratios), (count, draws))]
+            pays = pays * change.mean[kinds]
+            drawn_ratio = random.integers(0, change.ratios.shape[1], (count, draws))
+            paid = paid * change.ratios[kinds[:, None], drawn_ratio]
     return Futures(survival_12m, lifetime * PER_PERIOD, value_12m, value, drawn_12m, drawn)
 
 
@@ -137,6 +165,12 @@ def interval(drawn: np.ndarray, *, level: float = LEVEL) -> tuple[np.ndarray, np
     """The middle `level` of the draws along the last axis."""
     low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2], axis=-1)
     return low, high
+
+
+def _positions(tiers: pd.Series, known: tuple[str, ...]) -> np.ndarray:
+    """Row of each customer's tier, the last for one that is not known."""
+    codes = pd.Categorical(tiers, categories=known).codes
+    return np.where(codes < 0, len(known), codes)
 
 
 def _cells(

@@ -1,8 +1,9 @@
 """How long subscribers stay: the share that leaves in 30 days, by tier, tenure and whether a renewal falls into them.
 
-Each cell's share is drawn towards that of its renewal class and tenure over all tiers, by as much as `PRIOR`
-customer-periods weigh: a discrete-time hazard with an empirical Bayes prior. Its uncertainty is the cell's beta
-distribution. Who leaves is not seen later: who still pays at the end of the data counts for the periods he was seen in.
+Each cell's share is drawn towards that of its renewal class and tenure over all tiers, and this towards that of the
+tenure before, by as much as `PRIOR` customer-periods weigh: a discrete-time hazard with an empirical Bayes prior. Its
+uncertainty is the cell's beta distribution. Who leaves is not seen later: who still pays at the end of the data counts
+for the periods he was seen in.
 """
 
 from __future__ import annotations
@@ -74,9 +75,13 @@ def fit(panel: pd.DataFrame) -> Hazards:
     np.add.at(seen, cells, 1.0)
     np.add.at(left, cells, panel["churns"].to_numpy(dtype=float))
     seen[-1], left[-1] = seen[:-1].sum(axis=0), left[:-1].sum(axis=0)
-    # a class and band that nobody was seen in has the share of all
-    overall = (left[-1].sum() + 1) / (seen[-1].sum() + 20)
-    prior = (left[-1] + PRIOR * overall) / (seen[-1] + PRIOR)
+    # Each tenure leans on the one before it: who has stayed for longer than anybody was seen to leaves about as often
+    # as those who had stayed nearly as long, and not as often as all, most of whom are new.
+    prior = np.empty(shape[1:])
+    younger = np.full(len(CLASSES), (left[-1].sum() + 1) / (seen[-1].sum() + 20))
+    for place in range(len(BANDS)):
+        younger = (left[-1][:, place] + PRIOR * younger) / (seen[-1][:, place] + PRIOR)
+        prior[:, place] = younger
     return Hazards(tiers, left + PRIOR * prior, seen + PRIOR)
 
 

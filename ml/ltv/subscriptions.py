@@ -85,7 +85,7 @@ def fitted(seen: pd.DataFrame) -> dict[str, Any]:
     """The parameters, as plain values."""
     return {
         "hazards": hazards.fit(seen).as_dict(),
-        "ratios": futures.changes(seen).ratios.tolist(),
+        "changes": futures.changes(seen).as_dict(),
     }
 
 
@@ -107,7 +107,7 @@ def back_test(seen: pd.DataFrame) -> dict[str, Any]:
     model = fitted(known)
     rows = rows.assign(churn_probability=np.nan, monthly_value=rows["mrr_reporting_minor"].astype(float))  # fmt: skip
     told = futures.simulate(
-        rows, hazards.Hazards.of(model["hazards"]), futures.Changes(np.array(model["ratios"])), seed=SEED
+        rows, hazards.Hazards.of(model["hazards"]), futures.Changes.of(model["changes"]), seed=SEED
     )  # fmt: skip
     after = seen[seen["as_of"] >= start]
     # the newest period is settled, but its end is not in the panel: paying at its begin counts half where he left
@@ -162,7 +162,7 @@ def values(
     usage = here["usage_per_month_minor"].clip(lower=0)
     here["monthly_value"] = here["mrr_reporting_minor"].astype(float) + usage
     told = futures.simulate(
-        here, hazards.Hazards.of(model.pipeline["hazards"]), futures.Changes(np.array(model.pipeline["ratios"])),
+        here, hazards.Hazards.of(model.pipeline["hazards"]), futures.Changes.of(model.pipeline["changes"]),
         seed=model.seed,
     )  # fmt: skip
     margin = settings.gross_margin

@@ -19,7 +19,7 @@ from warehouse.settings import PROJECT_ROOT
 
 LTV = "select * from ml.customer_ltv order by as_of_date, customer_id"
 COHORTS = "select * from ml.cohort_ltv order by as_of_date, cohort_month"
-STEADY = futures.Changes(np.ones(1))
+STEADY = futures.Changes((), np.ones((1, 1)))
 
 
 def constant(share: float, *, seen: float = 1e9) -> hazards.Hazards:
@@ -113,13 +113,50 @@ def test_renewal_class(period, due, offset, kind):
     assert hazards.renewal_class([period], [due], offset=offset) == [kind]
 
 
+PAID = ["customer_id", "as_of", "tier", "mrr_reporting_minor"]
+
+
 def test_changes_are_those_of_money_not_of_customers():
-    """One pays 900 and then 1800, nine pay 100 and stay: 1800 become 2700."""
+    """One pays 900 and then 1800, nine pay 100 and stay: 1800 become 2700, and half of the money has not changed."""
     at = pd.Timestamp("2025-01-01")
-    rows = [(f"c{n}", at + timedelta(days=30 * k), 100.0 if n else 900.0 * (1 + k)) for n in range(10) for k in (0, 1)]  # fmt: skip
-    found = futures.changes(pd.DataFrame(rows, columns=["customer_id", "as_of", "mrr_reporting_minor"]))  # fmt: skip
-    assert found.mean == pytest.approx(1.5)
-    assert futures.changes(pd.DataFrame(rows[:1], columns=["customer_id", "as_of", "mrr_reporting_minor"])).mean == 1  # fmt: skip
+    rows = [(f"c{n}", at + timedelta(days=30 * k), "Team", 100.0 if n else 900.0 * (1 + k)) for n in range(10) for k in (0, 1)]  # fmt: skip
+    found = futures.changes(pd.DataFrame(rows, columns=PAID))
+    assert found.mean == pytest.approx([1.5])
+    assert np.unique(found.ratios).tolist() == [1.0, 2.0]
+    assert futures.changes(pd.DataFrame(rows[:1], columns=PAID)).mean == [1.0]
+
+
+def test_a_tier_that_was_seen_enough_changes_in_its_own_way():
+    at = pd.Timestamp("2025-01-01")
+    rows = [(f"{tier}{n}", at + timedelta(days=30 * k), tier, 100.0 * ratio**k)
+            for tier, ratio, count in (("Team", 1.1, futures.LEAST_CHANGES), ("Enterprise", 0.9, 50))
+            for n in range(count) for k in (0, 1)]  # fmt: skip
+    found = futures.changes(pd.DataFrame(rows, columns=PAID))
+    assert found.tiers == ("Team",)
+    assert found.mean == pytest.approx([1.1, (200 * 1.1 + 50 * 0.9) / 250])
+    both = pd.concat([payers(tier="Team"), payers(tier="Enterprise")], ignore_index=True)
+    told = futures.simulate(both, constant(1e-4), found, seed=1)
+    assert told.value_12m[0] > told.value_12m[len(both) // 2]
+
+
+def test_who_has_asked_to_end_goes_when_what_was_billed_runs_out():
+    rows = payers(is_end_set=True, period_days=365.0, days_to_renewal=100.0)
+    told = futures.simulate(rows, constant(0.05), STEADY, seed=1)
+    # three periods whole and half of the fourth
+    assert told.lifetime_months == pytest.approx(3.5 * futures.PER_PERIOD)
+    assert np.abs(told.drawn - told.value[:, None]).max() < 1e-9
+
+
+def test_a_tenure_nobody_was_seen_in_leaves_like_the_one_before():
+    panel_rows = pd.DataFrame({"tier": "Team", "tenure_days": 30.0, "period_days": 30.0, "days_to_renewal": 5.0,
+                               "churns": [True] * 300 + [False] * 700})  # fmt: skip
+    older = panel_rows.assign(tenure_days=200.0, churns=[True] * 20 + [False] * 980)
+    found = hazards.fit(pd.concat([panel_rows, older]))
+    newest = (300 + 60 * (320 + 1) / (2000 + 20)) / (1000 + 60)
+    # nobody was seen in the second tenure, so the third leans on the first
+    oldest = (20 + 60 * newest) / (1000 + 60)
+    assert found.mean[0, 0, 3] == pytest.approx(oldest)
+    assert oldest < 0.05 < 0.25 < found.mean[0, 0, 0]
 
 
 def test_the_panel_is_the_churn_population_with_its_terms(con):
