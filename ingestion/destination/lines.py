@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NEWLINE, _RETURN = 10, 13
-_BLOCK = (
-    256 << 10
-)  # bytes that are searched at once: what is made of them stays in the processor's cache
+_BLOCK = 256 << 10  # bytes searched at once: what is made of them stays in the processor's cache
 _INLINE = 12  # bytes of a text that Arrow keeps in the view itself
 _PREFIX = 4  # of a longer one it keeps so many there
 

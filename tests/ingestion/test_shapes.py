@@ -148,8 +148,10 @@ def test_lines_reach_duckdb_as_they_are(end):
             ]
 
 
-def test_lines_that_are_not_utf8_are_blanked():
-    lines, bad = repaired(Lines.split(b"a\n\xff\xe9\nb\n\xc3\n\xa9\n"))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_that_are_not_utf8_are_blanked(end):
+    data = b"a\n\xff\xe9\nb\n\xc3\n\xa9\n".replace(b"\n", end)
+    lines, bad = repaired(Lines.split(data))
     assert list(lines) == ["a", "", "b", "", ""]
     assert bad == {1: "\\xff\\xe9", 3: "\\xc3", 4: "\\xa9"}
 
