@@ -68,6 +68,12 @@ def _measure(folder: Path, home: Path) -> list[str]:
         "|---|---|---:|---:|---:|---:|",
         *(_held_out(days, name, chosen[name]) for name in company.METRICS),
         "",
+        f"The rolling back-test, {backtest.JUDGED_CUTOFFS} cut-offs 30 days apart, by the method it chose (intervals by what was known at each):",
+        "",
+        "| metric | method | error | naive | seasonal naive | inside 85 % |",
+        "|---|---|---:|---:|---:|---:|",
+        *(_back_tested(name, found) for name, found in trained["forecasts"].metrics.items()),
+        "",
     ]
     for title, metrics in (
         ("Lifetime value, a year held out", ltv.metrics),
@@ -78,6 +84,15 @@ def _measure(folder: Path, home: Path) -> list[str]:
                   for name, value in sorted(metrics.items())]  # fmt: skip
         lines.append("")
     return lines
+
+
+def _back_tested(name: str, found: dict[str, Any]) -> str:
+    errors = (found["error"], found["naive_error"], found["seasonal_naive_error"])
+    return (
+        f"| {name} | {found['method']} | "
+        + " | ".join(f"{value:.3f}" for value in errors)
+        + f" | {found['share_inside']:.2f} |"
+    )
 
 
 def _held_out(days: Any, name: str, each: dict[str, Any]) -> str:
