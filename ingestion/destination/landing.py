@@ -151,14 +151,17 @@ class Landing:
 
     def create(self, streams: Iterable[str]) -> None:
         """Make the tables that are missing."""
-        columns = self.con.execute(
-            "select table_schema || '.' || table_name, column_name from information_schema.columns"
-        ).fetchall()
-        have = {table for table, _ in columns}
+        have = {
+            name
+            for (name,) in self.con.execute(
+                "select schema_name || '.' || table_name from duckdb_tables()"
+            ).fetchall()
+        }
         wanted = [f"{self.schema}.{identifier(stream)}" for stream in dict.fromkeys(streams)]
         missing = [name for name in wanted if name not in have]
         details = [name for name in _TABLES if f"landing.{name}" not in have]
-        if "landing.tombstones" in have and ("landing.tombstones", "removed_at") not in columns:
+        is_known = "select count(*) from duckdb_columns() where table_name = 'tombstones' and column_name = 'removed_at'"
+        if "landing.tombstones" in have and not self._one(is_known):  # of an older version
             self.con.execute("alter table landing.tombstones add column removed_at timestamp")
         if not missing and not details:
             return
