@@ -59,6 +59,13 @@ def connect(
     return con
 
 
+def beside(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Another connection to the same database, for another thread; a cursor alone would have the host's time zone."""
+    other = con.cursor()
+    other.execute("set timezone = 'UTC'")
+    return other
+
+
 def hint_for(error: str) -> str:
     """What to do about DuckDB's refusal to open or write a file."""
     if for_room := hint_for_room(error):

@@ -144,7 +144,7 @@ class Landing:
     def __init__(self, con: duckdb.DuckDBPyConnection, source: str, settings: Settings) -> None:
         self.con = con
         # checks run beside the transaction: a query that fails on a damaged line would abort it
-        self.checker = con.cursor()
+        self.checker = duck.beside(con)
         self.source = source
         self.schema = f"raw_{source}"
         self.settings = settings
@@ -160,8 +160,10 @@ class Landing:
         wanted = [f"{self.schema}.{identifier(stream)}" for stream in dict.fromkeys(streams)]
         missing = [name for name in wanted if name not in have]
         details = [name for name in _TABLES if f"landing.{name}" not in have]
-        is_known = "select count(*) from duckdb_columns() where table_name = 'tombstones' and column_name = 'removed_at'"
-        if "landing.tombstones" in have and not self._one(is_known):  # of an older version
+        has_it = (
+            "select count(*) from pragma_table_info('landing.tombstones') where name = 'removed_at'"
+        )
+        if "landing.tombstones" in have and not self._one(has_it):  # of an older version
             self.con.execute("alter table landing.tombstones add column removed_at timestamp")
         if not missing and not details:
             return

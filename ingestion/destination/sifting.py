@@ -19,6 +19,7 @@ from ingestion.destination import checking, envelopes
 from ingestion.destination.landing import BadRow, naive
 from ingestion.destination.lines import Lines, repaired
 from ingestion.destination.typecheck import WRONG_MODE, Rules, judge
+from warehouse import duck
 
 UNKNOWN = "?"  # the stream of a line that names none
 ROWS = pa.schema(
@@ -113,7 +114,7 @@ class Sifter:
         first = 0
         with ThreadPoolExecutor(threads) as pool:
             for piece in pieces:
-                under_way.append(pool.submit(self._sift, con.cursor(), piece, first))
+                under_way.append(pool.submit(self._sift, duck.beside(con), piece, first))
                 first += piece.count(b"\n")
                 if len(under_way) > threads:
                     yield from self._sifted(under_way.popleft())

@@ -87,7 +87,11 @@ def format_of(name: str) -> str:
 
 
 def pieces(
-    path: Path, name: str, columns: tuple[str, ...], rules: Rules | None = None
+    path: Path,
+    name: str,
+    columns: tuple[str, ...],
+    rules: Rules | None = None,
+    con: duckdb.DuckDBPyConnection | None = None,
 ) -> Iterator[Piece]:
     """All lines of a file, in pieces of about 8 MiB.
 
@@ -96,6 +100,7 @@ def pieces(
         name: Its name, which tells the format.
         columns: Columns a CSV or Parquet file must have.
         rules: What a row must be, if the pieces shall say which rows are surely good.
+        con: Where Parquet is read; one for many files saves opening one for each.
 
     Raises:
         FileFault: The file can't be read; what was yielded before must not be kept.
@@ -104,7 +109,8 @@ def pieces(
     if path.stat().st_size == 0:
         raise FileFault("is empty (0 bytes)")
     if kind == "parquet":
-        yield from _parquet(path, columns, rules)
+        with duck.connect(":memory:") if con is None else duck.beside(con) as reader:
+            yield from _parquet(reader, path, columns, rules)
     elif kind == "csv":
         yield from _csv(_chunks(path), columns)
     else:
@@ -392,8 +398,9 @@ def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
 # --- Parquet --------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, columns: tuple[str, ...], rules: Rules | None) -> Iterator[Piece]:
-    con = duck.connect(":memory:")
+def _parquet(
+    con: duckdb.DuckDBPyConnection, path: Path, columns: tuple[str, ...], rules: Rules | None
+) -> Iterator[Piece]:
     try:
         described = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
         types = {row[0]: row[1] for row in described}
@@ -418,8 +425,6 @@ def _parquet(path: Path, columns: tuple[str, ...], rules: Rules | None) -> Itera
                 yield Piece(Lines.of_arrow(texts), numbers, [], texts.nbytes, proved=mask)
     except duckdb.Error as error:
         raise FileFault(f"is not readable Parquet: {str(error).splitlines()[0][:200]}") from None
-    finally:
-        con.close()
 
 
 def _of_bounded_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -106,7 +106,7 @@ class Sifter:
         waiting: list[tuple[Part, Piece | None]] = []
         with (
             duck.connect(":memory:", threads=self.settings.threads) as con,
-            ahead(self._read_all(due)) as coming,
+            ahead(self._read_all(due, con)) as coming,
         ):
             for part, piece in coming:
                 waiting.append((part, piece))
@@ -117,11 +117,13 @@ class Sifter:
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def _read_all(self, due: Iterable[Due]) -> Iterator[tuple[Part, Piece | None]]:
+    def _read_all(
+        self, due: Iterable[Due], con: duckdb.DuckDBPyConnection
+    ) -> Iterator[tuple[Part, Piece | None]]:
         for number, one in enumerate(due):
             try:
                 path = locate.local_copy(one.file, self.folder, number)
-                yield from self._read(one, path)
+                yield from self._read(one, path, con)
             except FileFault as fault:
                 yield Part(one.file, "", fault=fault), None
             except OSError as error:
@@ -131,7 +133,9 @@ class Sifter:
                 if one.file.store is not None:
                     (self.folder / f"object-{number}").unlink(missing_ok=True)
 
-    def _read(self, due: Due, path: Path) -> Iterator[tuple[Part, Piece | None]]:
+    def _read(
+        self, due: Due, path: Path, con: duckdb.DuckDBPyConnection
+    ) -> Iterator[tuple[Part, Piece | None]]:
         file = due.file
         before = path.stat()
         content_hash = _hash(path)
@@ -141,7 +145,7 @@ class Sifter:
             yield Part(file, content_hash, same_as=owner), None
             return
         piece = None
-        for piece in reading.pieces(path, file.name, self.stream.columns, self.rules):
+        for piece in reading.pieces(path, file.name, self.stream.columns, self.rules, con):
             yield Part(file, content_hash, size=piece.size), piece
         after = path.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

@@ -131,3 +131,17 @@ def test_a_file_open_elsewhere_is_said_so(tmp_path):
         with pytest.raises(WarehouseError, match="can't open"):
             duck.connect(path)
         other.kill()
+
+
+def test_a_connection_beside_another_has_its_time_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        with duck.connect(":memory:") as con, duck.beside(con) as other:
+            con.execute("create table t as select timestamptz '2025-01-01 00:00:00+00' as instant")
+            assert other.execute("select instant::varchar from t").fetchall() == [
+                ("2025-01-01 00:00:00+00",)
+            ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
