@@ -126,7 +126,7 @@ _PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }}
 h1, h2 {{ line-height: 1.2; margin-top: 2rem; }}
 .anchor-link {{ display: none; }}
-table {{ border-collapse: collapse; font-size: 13px; margin: 1rem 0; }}
+table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13px; margin: 1rem 0; }}
 caption {{ text-align: left; padding-bottom: .4rem; color: #52606d; }}
 td, th {{ padding: .25rem .7rem; border-bottom: 1px solid #e4e7eb; text-align: right; }}
 img {{ max-width: 100%; }}
