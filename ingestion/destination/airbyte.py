@@ -4,7 +4,8 @@ A slice that has too many bad rows, or another number of records than the source
 committed, and nothing after it; the cursor stays before it. Small slices share a commit. A full
 refresh goes into a new generation; the old one is served until the stream is COMPLETE.
 
-Reads: the spool. Writes: `landing/<source>.duckdb`, `spool/`. Run: imported by the runner.
+Reads: what it was fed. Writes: `landing/<source>.duckdb`, and `spool/` where more waits than memory should hold.
+Run: imported by the runner.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from airbyte_cdk.models import AirbyteStream, SyncMode
+from airbyte_cdk.utils import AirbyteTracedException
 from sqlalchemy import types
 
 from ingestion.sources.product.values import INSTANT, instant_text, reader_of, schema_of
@@ -176,7 +177,7 @@ class TableFeed:
             return False
         try:
             at = parse_instant(value, "window")
-        except Exception:  # noqa: BLE001 - what is no instant is sent: it might be of the window
+        except (AirbyteTracedException, OverflowError):  # no instant: it might be of the window
             return True
         start, end = self.span.window_from, self.span.window_to
         return not ((start and at < start) or (end and at >= end))
