@@ -37,6 +37,7 @@ from ingestion.catalogs import (
 from ingestion.connector import Connector
 from ingestion.destination import landing as landings
 from ingestion.destination.airbyte import Destination, StreamPlan
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import GLOBAL, LEGACY, state_messages, stream_of
 from ingestion.destination.typecheck import identifier, rules_from_schema
 from ingestion.files.take import FileTaker, Taken
@@ -482,8 +483,8 @@ def _sync_connector(
     )
 
 
-def _weight(message: bytes | dict[str, Any]) -> int:
-    return len(message) if isinstance(message, bytes) else _OTHER_BYTES
+def _weight(message: Lines | dict[str, Any]) -> int:
+    return message.span if isinstance(message, Lines) else _OTHER_BYTES
 
 
 def _listen(
@@ -493,7 +494,7 @@ def _listen(
     told = time.monotonic()
     with ahead(process.output(), _AHEAD_BYTES, _weight) as messages:
         for message in messages:
-            if isinstance(message, bytes):
+            if isinstance(message, Lines):
                 destination.records(message)
             elif message["type"] == "STATE":
                 destination.state(message)

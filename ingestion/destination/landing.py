@@ -134,7 +134,6 @@ def opened(
                 "or repair the file, then sync again",
             ) from error
         finally:
-            landing.checker.close()
             con.close()
 
 
@@ -143,8 +142,6 @@ class Landing:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, source: str, settings: Settings) -> None:
         self.con = con
-        # checks run beside the transaction: a query that fails on a damaged line would abort it
-        self.checker = duck.beside(con)
         self.source = source
         self.schema = f"raw_{source}"
         self.settings = settings

@@ -175,7 +175,7 @@ class Sifter:
     ) -> None:
         proved = [piece.proved for _, piece in some]
         checked = check(
-            con,
+            lambda: con,
             Lines.together([piece.lines for _, piece in some]),
             rules,
             None if any(mask is None for mask in proved) else np.concatenate(proved),
