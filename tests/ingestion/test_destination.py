@@ -348,7 +348,7 @@ def test_secrets_are_masked_and_leave_no_file(desk, caplog):
 
 
 def test_a_landing_file_of_an_older_version_gets_the_tables_that_it_lacks(desk):
-    from ingestion.destination.landing import ensure
+    from ingestion.destination.opening import ensure
     from warehouse import duck
 
     path = ensure("usage", desk.settings)
