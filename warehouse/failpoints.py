@@ -22,6 +22,7 @@ POINTS = {
     "landing.cursor_written": "rows and cursor are written, nothing is committed",
     "landing.before_commit": "all of a commit is written, nothing is committed",
     "landing.after_commit": "rows and cursor are committed, the connector goes on",
+    "backfill.window_replaced": "what a window's new reading replaces is removed, nothing is committed",
     "gate.checked": "a gate has looked at everything, its results are not on record",
     "build.begun": "a layer's locks are held, dbt has not started",
     "build.node_finished": "dbt is between two models (or tests), and dies with us",

@@ -377,6 +377,7 @@ class Landing:
             load_id, stream, "rowid in (select place from landing_replaced)", [], sync_id=sync_id
         )
         self.con.execute("drop table landing_replaced")
+        failpoints.hit("backfill.window_replaced", self.settings)
         return gone
 
     def _now(self) -> str:

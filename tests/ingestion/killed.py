@@ -28,7 +28,8 @@ def sync(what: dict[str, Any]) -> None:
     if what["kind"] == "files":
         runner.sync("usage", settings)
     else:
-        runner.sync_exec(f"{sys.executable} {what['fake']}", what["config"], "fake", settings)
+        command, window = f"{sys.executable} {what['fake']}", what.get("window")
+        runner.sync_exec(command, what["config"], "fake", settings, window=window)
 
 
 def _commit_the_cursor_before_the_rows() -> None:
