@@ -38,6 +38,8 @@ POINTS = {
     "publish.renamed": "the new version has its name, readers see the old one",
     "publish.switched": "readers see the new version, the ledger does not know it",
     "publish.recorded": "the new version is on record, old ones are not removed",
+    "lake.day_written": "a day's file of the lake is replaced, the manifest tells of the old one",
+    "lake.manifest_written": "the lake's manifest is new, files that it does not name are still there",
 }
 
 _seen: Counter[str] = Counter()

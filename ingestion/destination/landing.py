@@ -161,6 +161,19 @@ class Landing:
             self.con.execute(view_sql(self.schema, replace(about, fields=fields)))
         self.con.execute("commit")
 
+    def streams(self) -> list[str]:
+        """Streams that have a raw table."""
+        rows = self.con.execute(
+            "select table_name from duckdb_tables() where schema_name = ? order by table_name",
+            [self.schema],
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    @staticmethod
+    def details() -> list[str]:
+        """Tables of schema `landing`: what is known of the loads."""
+        return sorted(_TABLES)
+
     def tables(self) -> dict[str, str]:
         """The table of each stream that was described, by what the source calls it."""
         return dict(self.con.execute("select source_name, stream from landing.streams").fetchall())
