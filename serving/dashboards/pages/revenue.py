@@ -58,8 +58,7 @@ def draw(context: Context) -> None:
     _waterfall(context, table, months)
     _movements(context, table, months, month)
     if chosen.dimension:
-        st.caption("Cohorts and the forecast are of all customers: they have no dimensions.")
-        return
+        parts.of_everybody("Cohorts and the forecast")
     _cohorts(context)
     _forecast(context, period)
 
@@ -100,10 +99,7 @@ def _retained(chosen: Slice) -> tuple[Measure, Measure, Measure]:
 
 def _cards(context: Context, table: str, months: pd.DataFrame) -> None:
     over = months[months["is_complete"].astype(bool)].to_dict("records")
-    if not over:
-        parts.nothing("No month of this choice is over yet.")
-        return
-    now, before = over[-1], over[-2] if len(over) > 1 else {}
+    now, before, *_ = [*over[::-1], {}, {}]
     of = columns_of(table)
     nrr, grr, churn = _retained(Slice("any" if table == "kpi_revenue_by_dimension" else None))
     measures = (
@@ -116,15 +112,7 @@ def _cards(context: Context, table: str, months: pd.DataFrame) -> None:
         of("quick_ratio", "Quick ratio", formats.RATIO),
         of("ltv_minor", "LTV", context.money),
     )  # fmt: skip
-    before_text = formats.MONTH.text(before.get("month_start_on"))
-    parts.cards(
-        context,
-        f"In {formats.MONTH.text(now['month_start_on'])}",
-        measures,
-        now,
-        before,
-        before_text,
-    )
+    parts.month_cards(context, measures, now, before)
 
 
 def _retention(context: Context, chosen: Slice, months: pd.DataFrame, month: Measure) -> None:
@@ -156,7 +144,7 @@ def _waterfall(context: Context, table: str, months: pd.DataFrame) -> None:
         context, "From opening to closing MRR", steps,
         [Measure("step", "Step", formats.TEXT), Measure("amount", "Amount", context.money)],
         lambda data: charts.waterfall(data, "step", "amount", "is_total", context.money),
-        note=f"{chosen}{'' if row['is_complete'] else f' ({charts.PARTIAL})'}",
+        note=f"{chosen}{'' if row['is_complete'] else f' ({charts.PARTIAL})'}; the axis is cut where all steps are far above 0",
         defined=[Measure("", step, source=source) for step, source in steps[["step", "source"]].to_numpy()],
     )  # fmt: skip
 
