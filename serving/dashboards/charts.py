@@ -1,14 +1,14 @@
 """Charts in one style: lines, bars, a waterfall, a heat map, a fan of forecasts; all of them fit a phone.
 
-What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are drawn as
-calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
+What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are
+drawn as calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -17,6 +17,8 @@ import streamlit as st
 from serving.dashboards.formats import Format, Measure
 
 HEIGHT = 260
+# Where an axis of lines begins.
+Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
 
@@ -71,7 +73,7 @@ def palette() -> Palette:
 
 
 def lines(
-    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, from_zero: bool = False
+    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, scale: Start = "near"
 ) -> alt.LayerChart:
     """Lines over days or months, one a measure.
 
@@ -79,11 +81,9 @@ def lines(
         data: A row a day or month, with `x`, the measures, and `is_complete` where a row may not be over.
         x: The day or month.
         measures: What is drawn; all of one form.
-        from_zero: Whether the axis begins at zero.
+        scale: Where the axis begins: near the values, or at zero; log for values of very different size.
     """
-    return _lines(
-        _long(data, x, measures), measures[0].form, [m.label for m in measures], from_zero
-    )
+    return _lines(_long(data, x, measures), measures[0].form, [m.label for m in measures], scale)
 
 
 def lines_by(
@@ -93,20 +93,19 @@ def lines_by(
     measure: Measure,
     *,
     order: Sequence[str] = (),
-    from_zero: bool = False,
+    scale: Start = "near",
 ) -> alt.LayerChart:
     """Lines over days or months, one for each value of the column `series`."""
     names = [name for name in order if name in set(data[series])] or sorted(data[series].unique())
     long = _long(data, x, [measure])
     long["series"] = data[series].to_numpy()
-    return _lines(long, measure.form, names, from_zero)
+    return _lines(long, measure.form, names, scale)
 
 
-def _lines(
-    long: pd.DataFrame, form: Format, names: Sequence[str], from_zero: bool
-) -> alt.LayerChart:
+def _lines(long: pd.DataFrame, form: Format, names: Sequence[str], start: Start) -> alt.LayerChart:
     color = _by_series(names)
-    y = alt.Y("value:Q", axis=_axis(form), scale=alt.Scale(zero=from_zero), title=None)
+    scale = alt.Scale(type="log", nice=False) if start == "log" else alt.Scale(zero=start == "zero")
+    y = alt.Y("value:Q", axis=_axis(form), scale=scale, title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
     layers = [
         base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),
@@ -287,12 +286,23 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
     colors = palette()
     low, high = shown["value"].min(), shown["value"].max()
     base = alt.Chart(shown).encode(
-        x=alt.X("x:O", title=x.label, axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top")),
-        y=alt.Y("y:O", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X(
+            "x:O",
+            title=x.label,
+            axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top"),
+        ),
+        y=alt.Y(
+            "y:O",
+            sort=None,
+            title=None,
+            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False),
+        ),
         tooltip=[
-            alt.Tooltip("y:N", title=y.label), alt.Tooltip("x:N", title=x.label), alt.Tooltip("value_text:N", title=measure.label),
+            alt.Tooltip("y:N", title=y.label),
+            alt.Tooltip("x:N", title=x.label),
+            alt.Tooltip("value_text:N", title=measure.label),
         ],
-    )  # fmt: skip
+    )
     dark_text, light_text = "#10151d", "#ffffff"
     middle = (low + high) / 2
     is_strong = f"datum.value > {middle}" if colors is _LIGHT else f"datum.value <= {middle}"
@@ -337,9 +347,10 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     y = alt.Y("value:Q", axis=_axis(measure.form), scale=alt.Scale(zero=False), title=None)
     when = _when(pd.concat([past, future]))
     names = ["Actual", "Expected", "85 % interval"]
+    actual, expected = colors.series[:2]
     color = alt.Color(
-        "kind:N", title=None, scale=alt.Scale(domain=names, range=[colors.series[0], colors.series[1], colors.series[1]]),
-        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0),
+        "kind:N", title=None, scale=alt.Scale(domain=names, range=[actual, expected, expected]),
+        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0, symbolOpacity=1),
     )  # fmt: skip
     past["kind"], future["kind"] = names[0], names[1]
     band = future.assign(kind=names[2])
@@ -364,7 +375,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
 
 
 def _long(data: pd.DataFrame, x: Measure, measures: Sequence[Measure]) -> pd.DataFrame:
-    """A row for each point: when, value, both as text, series, is_complete, is_tail (from the last complete point on)."""
+    """A row a point: when and value, both as text too, series, is_complete, is_tail (from the last complete one on)."""
     is_complete = (
         data["is_complete"].astype(bool)
         if "is_complete" in data
@@ -421,7 +432,9 @@ def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
         for name in names
     ]
     scale = alt.Scale(domain=list(names), range=chosen)
-    legend = alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
+    legend = alt.Legend(
+        orient="top", title=None, labelLimit=160, columns=alt.ExprRef("width < 420 ? 3 : 6")
+    )
     return channel("series:N", scale=scale, legend=legend if len(names) > 1 else None)
 
 
