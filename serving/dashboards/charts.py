@@ -21,6 +21,8 @@ HEIGHT = 260
 Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
+# Ticks of an axis in log: 1, 3, 10, 30, …
+_DECADES = [first * 10**power for power in range(7) for first in (1, 3)]
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,10 @@ def lines_by(
 
 def _lines(long: pd.DataFrame, form: Format, names: Sequence[str], start: Start) -> alt.LayerChart:
     color = _by_series(names)
-    scale = alt.Scale(type="log", nice=False) if start == "log" else alt.Scale(zero=start == "zero")
-    y = alt.Y("value:Q", axis=_axis(form), scale=scale, title=None)
+    scale, axis = alt.Scale(zero=start == "zero"), _axis(form)
+    if start == "log":
+        scale, axis.values = alt.Scale(type="log", nice=False), _DECADES
+    y = alt.Y("value:Q", axis=axis, scale=scale, title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
     layers = [
         base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),

@@ -28,6 +28,8 @@ STYLE = Path(__file__).with_name("style.css")
 _PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 0}
 # Rows of a table that are shown at once.
 ROWS = 15
+# Text of more letters than this may be broken into lines.
+LONG_TEXT = 24
 
 
 def style() -> None:
@@ -285,28 +287,34 @@ def _definitions(context: Context, measures: Iterable[Measure]) -> str:
 
 def _table(data: pd.DataFrame, measures: Sequence[Measure]) -> str:
     """Rows as a table of the page itself: its links take the keyboard, and it can be read aloud."""
+    rows = data.to_dict("records")
+    columns = [_column(rows, measure) for measure in measures]
     heads = "".join(
-        f"<th scope='col'{_align(measure)}>{html.escape(measure.label)}</th>"
-        for measure in measures
+        f"<th scope='col' class='{kind}'>{html.escape(measure.label)}</th>"
+        for measure, (kind, _) in zip(measures, columns, strict=True)
     )
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_align(m)}>{_cell(row, m)}</td>" for m in measures) + "</tr>"
-        for row in data.to_dict("records")
+    lines = zip(
+        *([f"<td class='{kind}'>{cell}</td>" for cell in cells] for kind, cells in columns),
+        strict=True,
     )
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     # what is wider than a phone scrolls by itself, by the keyboard too
     return f"<div class='listing' tabindex='0'>{table}</div>"
 
 
-def _align(measure: Measure) -> str:
-    return " class='number'" if measure.form.is_number else ""
-
-
-def _cell(row: Mapping[str, Any], measure: Measure) -> str:
-    text = html.escape(measure.form.text(row[measure.key]))
-    if measure.address and row[measure.address]:
-        return f"<a href='{html.escape(row[measure.address])}'>{text}</a>"
-    return text
+def _column(rows: Sequence[Mapping[str, Any]], measure: Measure) -> tuple[str, list[str]]:
+    """How a column is laid out (number, short or long text), and its cells."""
+    texts = [measure.form.text(row[measure.key]) for row in rows]
+    is_long = max(map(len, texts), default=0) > LONG_TEXT
+    kind = "number" if measure.form.is_number else "long" if is_long else "short"
+    cells = [html.escape(text) for text in texts]
+    if measure.address:
+        cells = [
+            f"<a href='{html.escape(row[measure.address])}'>{cell}</a>"
+            for row, cell in zip(rows, cells, strict=True)
+        ]
+    return kind, cells
 
 
 def _csv(data: pd.DataFrame, measures: Sequence[Measure]) -> str:
