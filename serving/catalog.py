@@ -63,9 +63,11 @@ def relations(reader: Reader) -> list[Relation]:
     """Every table and view of the file, by schema and name."""
     columns: dict[tuple[str, str], list[Column]] = {}
     for schema, table, name, kind, comment in reader.ask(_COLUMNS).rows:
-        columns.setdefault((schema, table), []).append(Column(name, kind, comment or ""))
+        columns.setdefault((schema, table), []).append(Column(name, kind, (comment or "").strip()))
     return [
-        Relation(schema, name, comment or "", rows, tuple(columns.get((schema, name), ())))
+        Relation(
+            schema, name, (comment or "").strip(), rows, tuple(columns.get((schema, name), ()))
+        )
         for schema, name, comment, rows in reader.ask(_RELATIONS).rows
     ]
 

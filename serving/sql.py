@@ -284,7 +284,7 @@ def to_json(table: Table) -> str:
 
 
 def to_parquet(table: Table) -> bytes:
-    """A Parquet file; what Arrow has no type for is text."""
+    """A Parquet file; what Arrow has no type for is text, and a name that repeats gets a number."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -292,8 +292,17 @@ def to_parquet(table: Table) -> bytes:
     values = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
     arrays = [_array(list(of_one), kind) for of_one, kind in zip(values, types, strict=True)]
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_arrays(arrays, names=table.columns), out)
+    parquet.write_table(pa.Table.from_arrays(arrays, names=_told_apart(table.columns)), out)
     return out.getvalue()
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Names as they are, and where one repeats, with a number that makes it new."""
+    taken: list[str] = []
+    for name in names:
+        candidates = (name, *(f"{name}_{number}" for number in range(1, len(names) + 1)))
+        taken.append(next(candidate for candidate in candidates if candidate not in taken))
+    return taken
 
 
 def _array(values: list[Any], kind: str) -> Any:

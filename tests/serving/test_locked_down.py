@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -286,7 +287,7 @@ def test_looking_around_shows_no_key_no_person_and_no_other_file(place, page):
         assert answered, said
         assert CANARY not in said
         assert place.settings.pseudonym_key not in said
-        assert os.path.expanduser("~/") not in said
+        assert str(Path.home()) not in said
         others = said.replace(str(place.folder / "analyst.duckdb"), "")
         assert str(place.outside) not in others, attempt
 

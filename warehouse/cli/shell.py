@@ -2,7 +2,7 @@
 
 Every question is answered by the newest version; where that has changed since the question before, the shell says so.
 
-Reads: editions, through `serving.reader`; saved questions. Writes: `<home>/sql_history`, a question's file, an answer's.
+Reads: editions, through `serving.reader`; saved questions. Writes: `<home>/sql_history`, files of questions and answers.
 """
 
 from __future__ import annotations

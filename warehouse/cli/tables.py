@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table as Grid
+from rich.text import Text
 
 from serving.sql import Table
 
@@ -24,15 +25,14 @@ def grid(answer: Table) -> Grid:
 
 def records(answer: Table) -> Group:
     """A record below the other, a line for each column."""
-    blocks = []
+    blocks: list[RenderableType] = []
     for number, row in enumerate(answer.rows, start=1):
         block = Grid.grid(padding=(0, 2))
-        block.title, block.title_justify = f"record {number}", "left"
         block.add_column(style="bold", no_wrap=True)
         block.add_column()
         for column, value in zip(answer.columns, row, strict=True):
             block.add_row(escape(column), _text(value))
-        blocks.append(block)
+        blocks += [Text(f"record {number}", style="dim"), block]
     return Group(*blocks)
 
 
