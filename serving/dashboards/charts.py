@@ -14,7 +14,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from serving.dashboards.formats import DAY, MONTH, Format, Measure
+from serving.dashboards.formats import Format, Measure
 
 HEIGHT = 260
 PARTIAL = "not over yet"
@@ -29,6 +29,8 @@ class Palette:
         series: Of series, in order; told apart by the colour-blind too.
         good: Gains.
         bad: Losses.
+        fair: A little less than good.
+        warn: A little less than bad.
         neutral: What is neither.
         ink: Text and rules.
         scale: From little to much.
@@ -37,6 +39,8 @@ class Palette:
     series: tuple[str, ...]
     good: str
     bad: str
+    fair: str
+    warn: str
     neutral: str
     ink: str
     scale: tuple[str, ...]
@@ -44,14 +48,21 @@ class Palette:
 
 _LIGHT = Palette(
     series=("#1f5fbf", "#d9730d", "#0f8a6c", "#8e4ec6", "#c2255c", "#5c6b7d", "#b08900", "#2aa3c9"),
-    good="#0f8a6c", bad="#c9372c", neutral="#5c6b7d", ink="#1b2430",
+    good="#0f8a6c", bad="#c9372c", fair="#7cc4ad", warn="#e0a100", neutral="#5c6b7d", ink="#1b2430",
     scale=("#eef4fc", "#a9c8f0", "#5a93de", "#1f5fbf", "#123d80"),
 )  # fmt: skip
 _DARK = Palette(
     series=("#6ea8ff", "#ff9f4a", "#3ecfa6", "#c69bf2", "#ff7aa8", "#9aa9bd", "#e3c04a", "#6fd3ee"),
-    good="#3ecfa6", bad="#ff7b6e", neutral="#9aa9bd", ink="#e6ebf2",
+    good="#2fb48f", bad="#ff7b6e", fair="#8fdcc4", warn="#e3b341", neutral="#9aa9bd", ink="#e6ebf2",
     scale=("#16263d", "#1f4479", "#2f68b8", "#6ea8ff", "#c5dcff"),
 )  # fmt: skip
+
+# Series that mean something good or bad look like it on every page.
+TONES = {
+    "Excellent": "good", "Good": "fair", "At Risk": "warn", "Critical": "bad", "Not scored": "neutral",
+    "Low": "fair", "Medium": "warn", "High": "bad",
+    "Expansion": "good", "Reactivation": "fair", "Contraction": "warn", "Churn": "bad",
+}  # fmt: skip
 
 
 def palette() -> Palette:
@@ -98,7 +109,7 @@ def _lines(
     y = alt.Y("value:Q", axis=_axis(form), scale=alt.Scale(zero=from_zero), title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
     layers = [
-        base.mark_line(strokeWidth=2, interpolate="monotone").transform_filter("datum.is_complete"),
+        base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),
         base.mark_point(size=60, opacity=0, filled=True),
     ]
     if not long["is_complete"].all():
@@ -140,7 +151,7 @@ def _bars(long: pd.DataFrame, form: Format, names: Sequence[str]) -> alt.Chart:
             color=_by_series(names),
             order=alt.Order("place:Q"),
             fillOpacity=hollow,
-            stroke=_by_series(names, legend=False),
+            stroke=_by_series(names, alt.Stroke),
             strokeDash=alt.condition("datum.is_complete", alt.value([1, 0]), alt.value(_DASHES)),
             tooltip=_tooltip(len(names) > 1),
         )
@@ -148,24 +159,45 @@ def _bars(long: pd.DataFrame, form: Format, names: Sequence[str]) -> alt.Chart:
     )
 
 
-def ranked(data: pd.DataFrame, category: Measure, measure: Measure) -> alt.LayerChart:
-    """Horizontal bars with their numbers beside them, in the order of the rows."""
+def areas_by(
+    data: pd.DataFrame, x: Measure, series: str, measure: Measure, *, order: Sequence[str]
+) -> alt.Chart:
+    """Areas over days, stacked by the column `series`, the first name of `order` at the bottom."""
+    names = [name for name in order if name in set(data[series])]
+    long = _long(data, x, [measure])
+    long["series"] = data[series].to_numpy()
+    long["place"] = long["series"].map({name: number for number, name in enumerate(names)})
+    return (
+        alt.Chart(long)
+        .mark_area(opacity=0.85)
+        .encode(
+            x=_when(long),
+            y=alt.Y("value:Q", axis=_axis(measure.form), title=None, stack="zero"),
+            color=_by_series(names),
+            order=alt.Order("place:Q"),
+            tooltip=_tooltip(has_series=True),
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def ranked(
+    data: pd.DataFrame, category: Measure, measure: Measure, text: Measure | None = None
+) -> alt.LayerChart:
+    """Horizontal bars with their numbers (or `text`) beside them, in the order of the rows."""
+    written = text or measure
     shown = pd.DataFrame(
         {
             "category": [category.form.text(value) for value in data[category.key]],
             "value": data[measure.key],
-            "value_text": [measure.form.text(value) for value in data[measure.key]],
+            "value_text": [written.form.text(value) for value in data[written.key]],
         }
     )
-    y = alt.Y(
-        "category:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=150, ticks=False, domain=False),
-    )
-    top = float(shown["value"].max() or 0)
+    axis = alt.Axis(labelLimit=150, ticks=False, domain=False)
+    y = alt.Y("category:N", sort=None, title=None, axis=axis)
     # room on the right for the number of the longest bar
-    x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, top * 1.28 or 1]))
+    top = float(shown["value"].max() or 0) * 1.35
+    x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, top or 1]))
     tooltip = [
         alt.Tooltip("category:N", title=category.label),
         alt.Tooltip("value_text:N", title=measure.label),
@@ -242,14 +274,14 @@ def _floor(shown: pd.DataFrame) -> float:
 
 
 def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.LayerChart:
-    """A cell for each pair of two categories, with its number in it; what isn't over has a dashed edge."""
+    """A cell for each pair of two categories, with its number in it; what isn't over is pale, with an edge."""
     shown = pd.DataFrame(
         {
             "x": data[x.key].to_numpy(),
             "y": [y.form.text(value) for value in data[y.key]],
             "value": data[measure.key],
             "value_text": [measure.form.text(value) for value in data[measure.key]],
-            "is_complete": data["is_complete"] if "is_complete" in data else True,
+            "is_complete": data.get("is_complete", True),
         }
     )
     colors = palette()
@@ -273,9 +305,12 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
             ),
             fillOpacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.35)),
             strokeWidth=alt.condition("datum.is_complete", alt.value(0), alt.value(1)),
-            strokeDash=alt.value(_DASHES),
         ),
-        base.mark_text(fontSize=10).encode(
+        # on a phone cells are too narrow for numbers: touching one shows its own
+        base.mark_text(fontSize=11).encode(
+            opacity=alt.condition(
+                f"width > {30 * shown['x'].nunique()}", alt.value(1), alt.value(0)
+            ),
             text="value_text:N",
             color=alt.condition(is_strong, alt.value(light_text), alt.value(dark_text)),
         ),
@@ -304,7 +339,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     names = ["Actual", "Expected", "85 % interval"]
     color = alt.Color(
         "kind:N", title=None, scale=alt.Scale(domain=names, range=[colors.series[0], colors.series[1], colors.series[1]]),
-        legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
+        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0),
     )  # fmt: skip
     past["kind"], future["kind"] = names[0], names[1]
     band = future.assign(kind=names[2])
@@ -377,16 +412,17 @@ def _axis(form: Format) -> alt.Axis:
     return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False)
 
 
-def _by_series(names: Sequence[str], *, legend: bool = True) -> Any:
+def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
     """A colour for each series; one alone needs no legend."""
-    scale = alt.Scale(domain=list(names), range=list(palette().series[: len(names)]))
-    shown = (
-        alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
-        if legend and len(names) > 1
-        else None
-    )
-    channel = alt.Color if legend else alt.Stroke
-    return channel("series:N", scale=scale, legend=shown)
+    colors = palette()
+    plain = iter(colors.series)
+    chosen = [
+        getattr(colors, TONES[name]) if name in TONES else next(plain, colors.neutral)
+        for name in names
+    ]
+    scale = alt.Scale(domain=list(names), range=chosen)
+    legend = alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
+    return channel("series:N", scale=scale, legend=legend if len(names) > 1 else None)
 
 
 def _tooltip(has_series: bool) -> list[alt.Tooltip]:

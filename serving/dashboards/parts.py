@@ -10,19 +10,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import altair as alt
 import pandas as pd
 import streamlit as st
+from altair.utils.schemapi import debug_mode
 
 from serving.dashboards import formats
 from serving.dashboards.context import Context
+from serving.dashboards.filters import Period
 from serving.dashboards.formats import Measure
 from serving.sql import Table, to_csv
 from warehouse.errors import WarehouseError
 
 STYLE = Path(__file__).with_name("style.css")
+# Streamlit's own leaves a gap below charts.
+_PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 0}
 # Rows of a table that are shown at once.
 ROWS = 15
 
@@ -67,7 +70,9 @@ def cards(
         before: The same of the period before.
         against: What the difference is from, such as "30 days before".
     """
-    st.subheader(title, anchor=False)
+    with st.container(gap="xxsmall"):
+        st.subheader(title, anchor=False)
+        st.caption(f"Change since {against}")
     with st.container(key=f"cards_{_slug(title)}"):
         for measure in measures:
             value, earlier = now.get(measure.key), before.get(measure.key)
@@ -93,8 +98,46 @@ def cards(
         Measure("now", "Now", formats.TEXT),
         Measure("before", against.capitalize(), formats.TEXT),
     ]
-    st.caption(f"Change since {against}")
     _behind(context, title, pd.DataFrame(rows), shown, measures)
+
+
+def last_two_months(
+    context: Context, select: str, period: Period, month: str, is_complete: str, *parameters: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The newest month of the period that is over, and the one before; empty where there is none.
+
+    Args:
+        context: The page's.
+        select: A select without `where`, with a row a month.
+        period: What the reader looks at.
+        month: Its column with the month's first day.
+        is_complete: Its column that says whether the month is over.
+        parameters: Values for `?` in `select`.
+    """
+    found = context.table(
+        f"{select} where {is_complete} and {month} <= ? order by {month} desc limit 2",
+        *parameters,
+        period.end,
+    )
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    now, before, *_ = [*rows, {}, {}]
+    return now, before
+
+
+def month_cards(
+    context: Context, measures: Sequence[Measure], now: Mapping[str, Any], before: Mapping[str, Any]
+) -> None:
+    """Cards of a month that is over, against the month before."""
+    if not now:
+        nothing("No month of this choice is over yet.")
+        return
+    title = f"In {formats.MONTH.text(now['month_start_on'])}"
+    cards(context, title, measures, now, before, formats.MONTH.text(before.get("month_start_on")))
+
+
+def of_everybody(what: str) -> None:
+    """Say that what follows knows no dimension."""
+    st.caption(f"{what} are of all customers: they have no dimensions.")
 
 
 def _delta_color(measure: Measure) -> Any:
@@ -113,6 +156,7 @@ def panel(
     measures: Sequence[Measure],
     drawn: Callable[[pd.DataFrame], alt.TopLevelMixin],
     note: str = "",
+    defined: Sequence[Measure] | None = None,
 ) -> None:
     """A frame around a chart: its title above, its definitions and data behind a button below.
 
@@ -123,6 +167,7 @@ def panel(
         measures: Columns of `data`, in order: those of the table and of the file, and what is defined.
         drawn: Makes the chart of the data; not called where there are none.
         note: How to read it, if that isn't obvious.
+        defined: What is defined, where it isn't the columns (rows of a waterfall).
     """
     with st.container(border=True, key=f"panel_{_slug(title)}"):
         st.subheader(title, anchor=False)
@@ -131,8 +176,11 @@ def panel(
         if data.empty:
             nothing("Nothing yet for this choice.")
             return
-        st.altair_chart(drawn(data), width="stretch", alt=f"Chart: {title}. Its data stand below.")
-        _behind(context, title, data, measures, measures)
+        # our charts are tested; checking each piece of each against its schema takes half of a page's time
+        with debug_mode(arg=False):
+            chart = drawn(data).properties(padding=_PADDING)
+        st.altair_chart(chart, width="stretch", alt=f"Chart: {title}. Its data stand below.")
+        _behind(context, title, data, measures, measures if defined is None else defined)
 
 
 def listing(
@@ -173,14 +221,27 @@ def listing(
         _behind(context, title, data, measures, measures, is_shown=True)
 
 
+def facts(
+    context: Context, title: str, measures: Sequence[Measure], values: Mapping[str, Any]
+) -> None:
+    """What is known of one thing, as names and values."""
+    with st.container(border=True, key=f"facts_{_slug(title)}"):
+        st.subheader(title, anchor=False)
+        said = "".join(
+            f"<div><dt>{html.escape(m.label)}</dt><dd>{html.escape(m.form.text(values.get(m.key)))}</dd></div>"
+            for m in measures
+        )
+        st.html(f"<dl class='facts'>{said}</dl>")
+        rows = pd.DataFrame(
+            [{"name": m.label, "value": m.form.text(values.get(m.key))} for m in measures]
+        )
+        shown = [Measure("name", "Name", formats.TEXT), Measure("value", "Value", formats.TEXT)]
+        _behind(context, title, rows, shown, measures, is_shown=True)
+
+
 def side_by_side(count: int = 2) -> list[Any]:
     """Columns of equal width; on a phone they stand below each other."""
     return st.columns(count, gap="medium")
-
-
-def customer_address(customer_id: str) -> str:
-    """Where the page of a customer is."""
-    return "customer?" + urlencode({"customer": customer_id})
 
 
 def _behind(
