@@ -2,14 +2,15 @@
 
 Descriptions are dbt's: they travel in an edition as comments. A landing file has none.
 
-Reads: the file that a reader has open. Writes: nothing.
+Reads: the file that somebody has open. Writes: nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.reader import Reader
+from serving.sql import Table
 
 _RELATIONS = """
 select schema_name, table_name, comment, estimated_size from duckdb_tables()
@@ -59,16 +60,16 @@ class Relation:
         return f"{self.schema}.{self.name}"
 
 
-def relations(reader: Reader) -> list[Relation]:
-    """Every table and view of the file, by schema and name."""
+def relations(ask: Callable[[str], Table]) -> list[Relation]:
+    """Every table and view of a file, by schema and name; `ask` answers a select on it."""
     columns: dict[tuple[str, str], list[Column]] = {}
-    for schema, table, name, kind, comment in reader.ask(_COLUMNS).rows:
+    for schema, table, name, kind, comment in ask(_COLUMNS).rows:
         columns.setdefault((schema, table), []).append(Column(name, kind, (comment or "").strip()))
     return [
         Relation(
             schema, name, (comment or "").strip(), rows, tuple(columns.get((schema, name), ()))
         )
-        for schema, name, comment, rows in reader.ask(_RELATIONS).rows
+        for schema, name, comment, rows in ask(_RELATIONS).rows
     ]
 
 

@@ -292,11 +292,11 @@ def to_parquet(table: Table) -> bytes:
     values = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
     arrays = [_array(list(of_one), kind) for of_one, kind in zip(values, types, strict=True)]
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_arrays(arrays, names=_told_apart(table.columns)), out)
+    parquet.write_table(pa.Table.from_arrays(arrays, names=told_apart(table.columns)), out)
     return out.getvalue()
 
 
-def _told_apart(names: list[str]) -> list[str]:
+def told_apart(names: list[str]) -> list[str]:
     """Names as they are, and where one repeats, with a number that makes it new."""
     taken: list[str] = []
     for name in names:

@@ -2,7 +2,8 @@
 
 Every question is answered by the newest version; where that has changed since the question before, the shell says so.
 
-Reads: editions, through `serving.reader`; saved questions. Writes: `<home>/sql_history`, files of questions and answers.
+Reads: editions, through `serving.reader`; saved questions.
+Writes: `<home>/sql_history`, files of questions and answers.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class Shell:
     def _open(self, path: Path) -> None:
         """Take a version, and learn what is in it."""
         self._reader = Reader(self.settings, path)
-        self.relations = catalog.relations(self._reader)
+        self.relations = catalog.relations(self._reader.ask)
         self._completer.vocabulary = Vocabulary(
             self.relations,
             words(self._reader),
