@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     keep_versions: int = Field(3, ge=1, validation_alias="KEEP_VERSIONS")
     memory_limit: str = Field("4GB", validation_alias="WAREHOUSE_MEMORY_LIMIT")
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
+    sql_memory_limit: str = Field("2GB", validation_alias="WAREHOUSE_SQL_MEMORY_LIMIT")
+    sql_seconds: float = Field(60, gt=0, validation_alias="WAREHOUSE_SQL_SECONDS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
     transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
@@ -112,7 +114,7 @@ class Settings(BaseSettings):
             raise ValueError("is @hourly, @daily, @weekly or a cron expression, such as 0 6 * * *")
         return schedule
 
-    @field_validator("memory_limit")
+    @field_validator("memory_limit", "sql_memory_limit")
     @classmethod
     def _size(cls, size: str) -> str:
         if not re.fullmatch(SIZE, size):
@@ -256,6 +258,8 @@ def reader_environment(settings: Settings) -> dict[str, str]:
         WAREHOUSE_MODE=settings.mode,
         WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
         WAREHOUSE_THREADS=str(settings.threads),
+        WAREHOUSE_SQL_MEMORY_LIMIT=settings.sql_memory_limit,
+        WAREHOUSE_SQL_SECONDS=str(settings.sql_seconds),
         REPORTING_CURRENCY=settings.reporting_currency,
         REPORTING_TIMEZONE=settings.reporting_timezone,
     )
