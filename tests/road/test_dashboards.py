@@ -366,14 +366,22 @@ def test_usage_by_industry_is_that_of_gold(road, opened):
 
 def test_a_download_is_all_of_gold_with_its_digits(road, opened):
     page = opened("?period=All").page
-    with page.expect_download() as download:
-        page.locator(".st-key-csv_monthly_recurring_revenue button").first.click()
-    lines = list(csv.reader(io.StringIO(Path(download.value.path()).read_text())))
+
+    def downloaded(place: str) -> list[list[str]]:
+        with page.expect_download() as download:
+            page.locator(f"[class*='{place}'] button").first.click()
+        return list(csv.reader(io.StringIO(Path(download.value.path()).read_text())))
+
+    lines = downloaded("st-key-csv_monthly_recurring_revenue")
     truth = rows(road.home, "select day, mrr_amount from gold.kpi_daily order by day")
     assert lines[0] == ["Day", "MRR"]
     assert [(day, float(mrr)) for day, mrr in lines[1:]] == [
         (str(day), float(mrr)) for day, mrr in truth
     ]
+    ((now,),) = rows(
+        road.home, "select arg_max(mrr_amount, day) from gold.kpi_daily where is_complete"
+    )
+    assert downloaded("st-key-csv_on_")[1][:2] == ["MRR", str(now)]
 
 
 def test_a_listing_leads_to_the_page_of_a_customer(road, opened):
