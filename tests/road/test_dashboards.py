@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -78,6 +79,20 @@ def test_a_page_is_drawn_for_all_time(road, url):
     assert not page.error
     controls = [control.value for control in page.button_group if control.key == "period"]
     assert controls in ([], ["All"], [["All"]])
+
+
+def test_dates_of_the_readers_own_end_and_begin_a_comparison(road):
+    page = app("", road.settings)
+    page.session_state["period"] = "Dates…"
+    page.session_state["dates"] = (date(2024, 3, 1), date(2024, 3, 31))
+    page.run()
+    ((now, before),) = rows(
+        road.home,
+        "select max(customers_paying) filter (day = date '2024-03-31'), max(customers_paying) filter (day = date '2024-02-29') "
+        "from gold.kpi_daily",
+    )
+    paying = next(card for card in page.metric if card.label == "Paying customers")
+    assert (paying.value, paying.delta) == (f"{now:,}", f"{now - before:+,}")
 
 
 @pytest.mark.parametrize("dimension", ["Plan", "Industry"])
