@@ -279,19 +279,27 @@ def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
-    """Take the descriptions of tables and columns along, for those that are there."""
-    kept = columns_of(con)
-    for table, comment in con.execute(
-        "select table_name, comment from duckdb_tables() where database_name = 'source' "
-        "and schema_name = 'gold' and comment is not null"
-    ).fetchall():
-        if table in kept:
-            con.execute(f'comment on table gold."{table}" is {_literal(comment)}')
+    """Take the descriptions of tables, views and columns along, for those that are there."""
+    kept = {
+        (table, column)
+        for table, column in con.execute(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'gold' "
+            "and database_name = current_database()"
+        ).fetchall()
+    }
+    tables = {table for table, _ in kept}
+    for kind in ("table", "view"):
+        for name, comment in con.execute(
+            f"select {kind}_name, comment from duckdb_{kind}s() where database_name = 'source' "
+            "and schema_name = 'gold' and comment is not null"
+        ).fetchall():
+            if name in tables:
+                con.execute(f'comment on {kind} gold."{name}" is {_literal(comment)}')
     for table, column, comment in con.execute(
         "select table_name, column_name, comment from duckdb_columns() where database_name = 'source' "
         "and schema_name = 'gold' and comment is not null"
     ).fetchall():
-        if column in kept.get(table, {}):
+        if (table, column) in kept:
             con.execute(f'comment on column gold."{table}"."{column}" is {_literal(comment)}')
 
 

@@ -3,8 +3,8 @@
 Readers see whole, audited versions only and are never blocked: a version is a folder that is complete before
 `published/current` points to it, and open readers keep theirs. The newest three versions stay, to go back to.
 
-Reads: `warehouse.duckdb`, `ops.duckdb`, the gates' pages under `<home>/logs/quality`.
-Writes: `published/<version>/{restricted,analyst}.duckdb`, `manifest.json`, `docs/quality/`; `published/current`;
+Reads: `warehouse.duckdb`, `ops.duckdb`, the gates' pages under `<home>/logs/quality`, dbt's manifest.
+Writes: `published/<version>/{restricted,analyst}.duckdb`, `manifest.json`, `docs/`; `published/current`;
 a row in `ops.publishes`.
 Run: `warehouse publish [--rollback]`.
 """
@@ -24,7 +24,7 @@ import duckdb
 
 from quality import docs
 from serving import audit as auditing
-from serving import editions, pii
+from serving import dictionary, editions, pii
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import GateOutdated, GateRefused, WarehouseError
 from warehouse.failpoints import hit
@@ -88,6 +88,7 @@ def publish(settings: Settings) -> PublishedVersion:
             hit("publish.analyst_written", settings)
             auditing.audit(settings, restricted, analyst, counts=counts, sums=sums)
             rows = _write_docs(settings, restricted, candidate, name, now)
+            _write_dictionary(settings, restricted, candidate)
             _write_manifest(candidate, name, identity, counts, now, rows)
             _seal(candidate)
             hit("publish.sealed", settings)
@@ -229,6 +230,18 @@ def _write_docs(
         checked_at=now,
     )
     return len(rows)
+
+
+def _write_dictionary(settings: Settings, restricted: Path, candidate: Path) -> None:
+    """What each table and column means; a warehouse that dbt hasn't built has no lineage to show."""
+    manifest = settings.dbt_target_dir / "gold" / "manifest.json"
+    if not manifest.exists():
+        return
+    con = duck.connect(restricted, read_only=True)
+    try:
+        dictionary.build(candidate / "docs" / "index.html", manifest, con)
+    finally:
+        con.close()
 
 
 def _write_manifest(

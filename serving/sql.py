@@ -1,9 +1,10 @@
 """Ask a published edition: read-only, no other file, no network, within limits of memory and time.
 
-An engineer asks a landing file the same way, by its source's name.
+This runs in the caller's process, for the project's own SQL. What a person typed goes through `serving.reader`: DuckDB
+alone doesn't keep its limits of memory and time against every query.
 
 Reads: `published/current/<edition>.duckdb`, `landing/<source>.duckdb`. Writes: nothing.
-Run: `warehouse sql "select …"`; notebooks and dashboards call `query`.
+Run: notebooks and dashboards call `query`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse import locks
 from warehouse.errors import CallError, WarehouseError
-from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    # costs more than everything else here together, and a reader's process starts for each question
+    from warehouse.settings import Settings
 
 EDITIONS = ("restricted", "analyst")
+FORMS = ("csv", "json", "parquet")
 SECONDS = 60.0
 ROWS = 100_000
 # A spreadsheet takes a cell that begins so for a formula.
@@ -44,11 +48,13 @@ class Table:
         columns: Names, in order.
         rows: Values as Python objects.
         is_truncated: There were more rows than the limit.
+        types: DuckDB's name of each column's type, such as DECIMAL(18,2).
     """
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
     is_truncated: bool = False
+    types: list[str] = field(default_factory=list)
 
 
 def query(
@@ -74,59 +80,62 @@ def query(
         CallError: The statement isn't a select, or DuckDB can't make sense of it.
         WarehouseError: Nothing is published, or the time is up.
     """
-    if edition not in EDITIONS:
-        raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
     with open_edition(settings, current_file(settings, edition)) as con:
-        _only_select(con, sql)
-        return _run(con, sql, parameters, limit, seconds)
+        return ask(con, sql, parameters=parameters, limit=limit, seconds=seconds)
 
 
-def query_landing(
-    settings: Settings, source: str, sql: str, *, limit: int = ROWS, seconds: float = SECONDS
+def ask(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    *,
+    parameters: list[Any] | None = None,
+    limit: int = ROWS,
+    seconds: float = SECONDS,
 ) -> Table:
-    """Run one select on what a source has landed; its syncs wait with their commits until it has an answer.
+    """Run one select on what `open_edition` opened: several answers of one version.
 
     Args:
-        settings: Where the landing files are.
-        source: A source, or what a connector was called (`--name`).
-        sql: One select on `latest.<stream>`, `raw_<source>.<stream>` or the tables of schema `landing`.
+        con: The open edition.
+        sql: One select (or explain, describe, show, summarize).
+        parameters: Values for `?`.
         limit: Most rows to return.
         seconds: Longest time to run.
 
     Raises:
-        CallError: There is no such landing file, or the statement isn't a select.
+        CallError: The statement isn't a select, or DuckDB can't make sense of it.
         WarehouseError: The time is up.
     """
-    landed = sorted(path.stem for path in settings.landing_dir.glob("*.duckdb"))
-    if source not in landed:
-        raise CallError(
-            f"nothing has landed from '{source}'", f"there is: {', '.join(landed) or 'nothing yet'}"
-        )
-    path = settings.landing(source)
-    what = f"warehouse sql --landing {source}"
-    with (
-        locks.hold(path, what=what, timeout=settings.lock_timeout),
-        open_edition(settings, path) as con,
-    ):
-        _only_select(con, sql)
-        return _run(con, sql, None, limit, seconds, tables="show tables from latest")
+    _only_select(con, sql)
+    return _run(con, sql, parameters, limit, seconds)
 
 
 def current_file(settings: Settings, edition: str) -> Path:
     """The file of an edition in the version that readers see now (resolved: it stays theirs if a new one comes).
 
     Raises:
+        CallError: There is no such edition.
         WarehouseError: Nothing is published.
     """
+    if edition not in EDITIONS:
+        raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
     path = (settings.published_dir / "current").resolve() / f"{edition}.duckdb"
     if not path.exists():
         raise WarehouseError("nothing is published yet", "run `warehouse run` first")
     return path
 
 
+def open_edition(
+    settings: Settings, path: Path
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Open an edition locked down, within the settings' limits."""
+    return open_locked(path, memory_limit=settings.memory_limit, threads=settings.threads)
+
+
 @contextmanager
-def open_edition(settings: Settings, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an edition locked down (TRUST §2): no other file is read or written, nothing is loaded or changed.
+def open_locked(
+    path: Path, *, memory_limit: str, threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a file locked down (TRUST §2): no other file is read or written, nothing is loaded or changed.
 
     The file is attached to a database in memory, so that several readers of one process don't share settings.
     """
@@ -137,13 +146,14 @@ def open_edition(settings: Settings, path: Path) -> Iterator[duckdb.DuckDBPyConn
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
             "python_enable_replacements": False,
-            "memory_limit": settings.memory_limit,
-            "threads": settings.threads,
+            "memory_limit": memory_limit,
+            "threads": threads,
         },
     )
     try:
         escaped = str(path).replace("'", "''")
         con.execute("set timezone = 'UTC'")
+        con.execute("set enable_progress_bar = false")
         # without a folder to spill to, a query that is too big fails instead of filling the disk
         con.execute("set temp_directory = ''")
         try:
@@ -186,32 +196,41 @@ def _run(
     parameters: list[Any] | None,
     limit: int,
     seconds: float,
-    tables: str = "show tables from gold",
 ) -> Table:
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
     timer.start()
     try:
         cursor = con.execute(sql, parameters) if parameters else con.execute(sql)
-        columns = [column[0] for column in cursor.description or ()]
+        described = cursor.description or ()
         rows = cursor.fetchmany(limit + 1)
     except duckdb.InterruptException:
-        raise WarehouseError(
-            f"the query ran longer than {seconds:g} s and was stopped",
-            "narrow it down, by date_partition for one",
-        ) from None
-    except duckdb.OutOfMemoryException:
+        raise took_too_long(seconds) from None
+    except (duckdb.OutOfMemoryException, MemoryError):
         raise WarehouseError(
             f"the query needs more than {_setting(con, 'memory_limit')} of memory",
-            "narrow it down, or raise WAREHOUSE_MEMORY_LIMIT",
+            "narrow it down, or raise the limit (.env.example)",
         ) from None
     except duckdb.Error as error:
         raise CallError(
-            f"SQL: {_first_line(error)}", f'tables: the same command with "{tables}"'
+            f"SQL: {_first_line(error)}", "`show all tables` names what there is"
         ) from None
     finally:
         timer.cancel()
-    return Table(columns, rows[:limit], len(rows) > limit)
+    return Table(
+        [column[0] for column in described],
+        rows[:limit],
+        len(rows) > limit,
+        [str(column[1]) for column in described],
+    )
+
+
+def took_too_long(seconds: float) -> WarehouseError:
+    """What a reader is told whose query was stopped."""
+    return WarehouseError(
+        f"the query ran longer than {seconds:g} s and was stopped",
+        "narrow it down, by date_partition for one",
+    )
 
 
 def _setting(con: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -223,19 +242,19 @@ def _first_line(error: duckdb.Error) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def render(table: Table, form: str) -> str:
-    """An answer as text: csv, json, or a plain table.
+def render(table: Table, form: str) -> bytes:
+    """An answer as a file's content: csv, json or parquet.
 
     Raises:
         CallError: Another form.
     """
     if form == "csv":
-        return to_csv(table)
+        return to_csv(table).encode()
     if form == "json":
-        return to_json(table)
-    if form == "table":
-        return to_text(table)
-    raise CallError(f"no format '{form}'", "formats are: table, csv, json")
+        return to_json(table).encode()
+    if form == "parquet":
+        return to_parquet(table)
+    raise CallError(f"no format '{form}'", f"formats are: {', '.join(FORMS)}")
 
 
 def to_csv(table: Table) -> str:
@@ -264,18 +283,42 @@ def to_json(table: Table) -> str:
     return json.dumps(rows, ensure_ascii=False, default=str, indent=2) + "\n"
 
 
-def to_text(table: Table) -> str:
-    """A table for the eye."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as RichTable
+def to_parquet(table: Table) -> bytes:
+    """A Parquet file; what Arrow has no type for is text, and a name that repeats gets a number."""
+    import pyarrow as pa
+    from pyarrow import parquet
 
-    shown = RichTable(*(escape(column) for column in table.columns))
-    for row in table.rows:
-        shown.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
-    console = Console(file=io.StringIO(), width=200)
-    console.print(shown)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    types = table.types or [""] * len(table.columns)
+    values = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
+    arrays = [_array(list(of_one), kind) for of_one, kind in zip(values, types, strict=True)]
+    out = io.BytesIO()
+    parquet.write_table(pa.Table.from_arrays(arrays, names=told_apart(table.columns)), out)
+    return out.getvalue()
+
+
+def told_apart(names: list[str]) -> list[str]:
+    """Names as they are, and where one repeats, with a number that makes it new."""
+    taken: list[str] = []
+    for name in names:
+        candidates = (name, *(f"{name}_{number}" for number in range(1, len(names) + 1)))
+        taken.append(next(candidate for candidate in candidates if candidate not in taken))
+    return taken
+
+
+def _array(values: list[Any], kind: str) -> Any:
+    """A column for Arrow, of the type that DuckDB said it has."""
+    import pyarrow as pa
+
+    known = {
+        "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(),
+        "VARCHAR": pa.string(), "DATE": pa.date32(), "TIMESTAMP": pa.timestamp("us"),
+    }  # fmt: skip
+    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
+        known[kind] = pa.decimal128(int(found[1]), int(found[2]))
+    try:
+        return pa.array(values, known.get(kind))
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if value is None else str(_plain(value)) for value in values])
 
 
 def _plain(value: Any) -> Any:

@@ -74,9 +74,12 @@ class Settings(BaseSettings):
     lake_gold_days: int = Field(35, ge=1, validation_alias="LAKE_GOLD_DAYS")
     memory_limit: str = Field("4GB", validation_alias="WAREHOUSE_MEMORY_LIMIT")
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
+    sql_memory_limit: str = Field("2GB", validation_alias="WAREHOUSE_SQL_MEMORY_LIMIT")
+    sql_seconds: float = Field(60, gt=0, validation_alias="WAREHOUSE_SQL_SECONDS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
     transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
+    dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DASHBOARD_PORT")
 
     @field_validator("home")
     @classmethod
@@ -113,7 +116,7 @@ class Settings(BaseSettings):
             raise ValueError("is @hourly, @daily, @weekly or a cron expression, such as 0 6 * * *")
         return schedule
 
-    @field_validator("memory_limit")
+    @field_validator("memory_limit", "sql_memory_limit")
     @classmethod
     def _size(cls, size: str) -> str:
         if not re.fullmatch(SIZE, size):
@@ -252,6 +255,24 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """
     ours = set(settings.environment())
     return {name: value for name, value in os.environ.items() if name not in ours} | extra
+
+
+def reader_environment(settings: Settings) -> dict[str, str]:
+    """Environment for a child process of ours that only reads editions: it finds them, and gets no secret."""
+    found = child_environment(
+        settings,
+        WAREHOUSE_HOME=str(settings.home),
+        WAREHOUSE_MODE=settings.mode,
+        WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
+        WAREHOUSE_THREADS=str(settings.threads),
+        WAREHOUSE_SQL_MEMORY_LIMIT=settings.sql_memory_limit,
+        WAREHOUSE_SQL_SECONDS=str(settings.sql_seconds),
+        REPORTING_CURRENCY=settings.reporting_currency,
+        REPORTING_TIMEZONE=settings.reporting_timezone,
+    )
+    roots = (str(PROJECT_ROOT), found.get("PYTHONPATH"))
+    found["PYTHONPATH"] = os.pathsep.join(root for root in roots if root)
+    return found
 
 
 def environment_is_set(name: str) -> bool:

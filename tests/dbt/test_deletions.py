@@ -15,7 +15,7 @@ import pytest
 from ingestion import runner
 from ingestion.destination.latest import Described
 from ingestion.destination.opening import opened
-from serving.sql import query_landing
+from serving.reader import query_landing
 from tests.dbt.company import AS_OF
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import differences, rows_of, settings_at

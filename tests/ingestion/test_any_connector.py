@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from ingestion import runner
-from serving.sql import query_landing
+from serving.reader import query_landing
 from tests.ingestion.conftest import FAKE, record, state, status
 from warehouse.errors import CallError, IncompleteLoad, WarehouseError
 

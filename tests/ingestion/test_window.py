@@ -12,7 +12,7 @@ from datetime import date
 import pytest
 
 from ingestion import runner
-from serving.sql import query_landing
+from serving.reader import query_landing
 from tests.ingestion import killed
 from tests.ingestion.conftest import FAKE, NOW, record, state, status
 from warehouse.errors import CallError, IncompleteLoad

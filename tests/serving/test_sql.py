@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from pyarrow import parquet
 
 from serving.sql import Table, query, render
 from tests.quality.company import build_gold, settings_of
@@ -134,7 +135,7 @@ ODD = Table(
 
 
 def test_csv_defuses_formulas_and_keeps_numbers():
-    rows = list(csv.reader(io.StringIO(render(ODD, "csv"))))
+    rows = list(csv.reader(io.StringIO(render(ODD, "csv").decode())))
     assert rows[0] == ["name", "amount", "on", "none"]
     assert rows[1] == ['\'=HYPERLINK("x")', "-1.50", "2025-01-02", ""]
     assert rows[2][:2] == ["'+1", "-3"]
@@ -152,9 +153,27 @@ def test_json_keeps_every_digit():
     }
 
 
-def test_table_shows_every_row():
-    text = render(ODD, "table")
-    assert "HYPERLINK" in text
-    assert "-1.50" in text
-    with pytest.raises(CallError):
+def test_parquet_keeps_types_and_names_that_repeat(settings):
+    answer = query(
+        settings,
+        "select mrr, signup_date, null::date as nothing, uuid() as odd, 1 as mrr from gold.dim_customers",
+    )
+    table = parquet.read_table(io.BytesIO(render(answer, "parquet")))
+    assert table.column_names == ["mrr", "signup_date", "nothing", "odd", "mrr_1"]
+    assert [str(kind) for kind in table.schema.types] == [
+        "decimal128(18, 2)",
+        "timestamp[us]",
+        "date32[day]",
+        "extension<arrow.uuid>",
+        "int32",
+    ]
+    assert table.column(0).to_pylist() == [row[0] for row in answer.rows]
+    empty = parquet.read_table(
+        io.BytesIO(render(query(settings, "select 1 as a where false"), "parquet"))
+    )
+    assert (empty.num_rows, empty.column_names) == (0, ["a"])
+
+
+def test_another_format_is_a_wrong_call():
+    with pytest.raises(CallError, match="no format 'xml'"):
         render(ODD, "xml")

@@ -32,7 +32,9 @@ def call(tmp_path, monkeypatch, capsys):
     ("words", "says"),
     [
         (["nope"], "No such command 'nope'"),
-        (["sql"], "Missing argument 'query'"),
+        (["sql", "select 1", "--question", "mrr_by_tier"], "more than one query"),
+        (["sql", "--question", "nope"], "no saved question 'nope'"),
+        (["sql", "select 1", "--output", "x.xlsx"], "no format 'xlsx'"),
         (["run", "--fast"], "No such option: --fast"),
         (["sync", "stripe", "--from", "2025-13-01"], "Invalid value for '--from'"),
         (["sync", "stripe", "--from", "2025-01-01"], "--from and --to belong together"),
@@ -88,11 +90,11 @@ def test_real_mode_without_any_source_is_a_wrong_call(call, monkeypatch):
 
 
 def test_cells_are_text_not_markup(call, monkeypatch):
-    from serving import sql
+    from serving import reader, sql
 
     monkeypatch.setattr(console, "width", 60)
     monkeypatch.setattr(
-        sql, "query", lambda *_, **__: sql.Table(["[b]"], [("[/foo]",), ("[red]x",)])
+        reader, "query", lambda *_, **__: sql.Table(["[b]"], [("[/foo]",), ("[red]x",)])
     )
     code, out, _ = call("sql", "select 1")
     assert code == 0
