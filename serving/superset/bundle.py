@@ -56,7 +56,7 @@ def _documents(
     """Name and content of each file of the bundle."""
     yield (
         "metadata.yaml",
-        {"version": "1.0.0", "type": "Dashboard", "timestamp": "2025-01-01T00:00:00+00:00"},
+        {"version": "1.0.0", "type": "assets", "timestamp": "2025-01-01T00:00:00+00:00"},
     )
     database = _read("warehouse.yaml")
     database["sqlalchemy_uri"] = database["sqlalchemy_uri"].format(edition=path)
@@ -84,8 +84,12 @@ def _read(name: str) -> Any:
 
 
 def _dataset(said: dict[str, Any], relation: catalog.Relation, database: str) -> dict[str, Any]:
+    chosen = (
+        f"select * from {relation.full_name} where {said['where']}" if "where" in said else None
+    )
     return {
-        "table_name": said["table"], "schema": "gold", "main_dttm_col": said["time"], "description": relation.comment,
+        "table_name": said["table"], "sql": chosen, "schema": relation.schema, "main_dttm_col": said["time"],
+        "description": relation.comment,
         "columns": [
             {
                 "column_name": column.name, "type": column.type, "description": column.comment,

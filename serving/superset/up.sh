@@ -23,24 +23,8 @@ export SUPERSET_SECRET_KEY="$(cat "$SUPERSET_HOME/secret")"
 
 "$bin/superset" db upgrade
 "$bin/superset" init
-# Superset's own command takes the password as an argument, where other users of the machine could read it
-"$bin/python" - "$SUPERSET_HOME/password" <<'PYTHON'
-import sys
-from pathlib import Path
-
-from superset.app import create_app
-
-app = create_app()
-with app.app_context():
-    accounts = app.appbuilder.sm
-    if not accounts.find_user("admin"):
-        password = Path(sys.argv[1]).read_text().strip()
-        accounts.add_user(
-            "admin", "Warehouse", "Admin", "admin@localhost", accounts.find_role("Admin"), password=password
-        )
-PYTHON
 .venv/bin/python -m serving.superset.bundle "$SUPERSET_HOME/bundle.zip" "${1:-analyst}"
-"$bin/superset" import-dashboards --path "$SUPERSET_HOME/bundle.zip" --username admin
+"$bin/python" $here/load.py "$SUPERSET_HOME/bundle.zip" "$SUPERSET_HOME/password"
 
 echo "Superset on http://127.0.0.1:8088/superset/dashboard/company/ as admin, password in $SUPERSET_HOME/password"
 exec "$bin/gunicorn" --bind 127.0.0.1:8088 --workers 1 --threads 8 --timeout 60 "superset.app:create_app()"

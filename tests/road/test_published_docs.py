@@ -86,7 +86,7 @@ def opened(browser, address):
 def test_the_dictionary_opens_with_columns_and_lineage(docs, browser):
     page, wrong = opened(browser, f"file://{docs}/index.html#!/model/model.warehouse.kpi_daily")
     page.get_by_text("The master table: every headline KPI per day").wait_for()
-    page.get_by_text("Calendar day in the reporting time zone.").wait_for()
+    page.get_by_text("Calendar day in the reporting time zone.").first.wait_for()
     assert page.locator("tr.column-row").count() > 30
     page.goto(f"file://{docs}/index.html#!/model/model.warehouse.kpi_daily?g_v=1&g_i=1%2Bkpi_daily")
     page.get_by_text("Lineage Graph").wait_for()
