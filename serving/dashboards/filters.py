@@ -66,7 +66,7 @@ def period(context: Context, default: str = "12 months") -> Period:
     if chosen == OWN_DATES:
         picked = st.date_input(
             "Dates", (max(first, last - timedelta(days=89)), last), min_value=first, max_value=last,
-            key="dates", width=240,
+            key="dates", bind="query-params", width=240,
         )  # fmt: skip
         start, end = picked if len(picked) == 2 else (picked[0], last)
         return Period(start, end, date.max if end == last else end)

@@ -30,6 +30,7 @@ _PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 0}
 ROWS = 15
 # Text of more letters than this may be broken into lines.
 LONG_TEXT = 24
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-!|$:~])")
 
 
 def style() -> None:
@@ -40,18 +41,24 @@ def style() -> None:
 def standing(context: Context) -> None:
     """How far the data go, and which version this is."""
     through = formats.DAY.text(context.complete_through)
-    st.caption(f"Complete through **{through}** (UTC days) · version `{context.version}`")
+    zone = context.settings.reporting_timezone
+    st.caption(f"Complete through **{through}** (days of {zone}) · version `{context.version}`")
 
 
 def failure(error: WarehouseError) -> None:
     """What went wrong, and what to do about it, as the command line says it."""
-    hint = f"\n\n{error.hint}" if error.hint else ""
-    st.error(f"{error.message}{hint}", icon=":material/error:")
+    hint = f"\n\n{plain(error.hint)}" if error.hint else ""
+    st.error(f"{plain(error.message)}{hint}", icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """Text as it is, where Streamlit reads Markdown: a name from outside brings no link and no picture."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def nothing(text: str) -> None:
     """Say that there is nothing to show, and why."""
-    st.info(text, icon=":material/hourglass_empty:")
+    st.info(plain(text), icon=":material/hourglass_empty:")
 
 
 def cards(
@@ -72,7 +79,7 @@ def cards(
         before: The same of the period before.
         against: What the difference is from, such as "30 days before".
     """
-    st.subheader(title, anchor=False)
+    st.subheader(plain(title), anchor=False)
     st.caption(f"Change since {against}")
     with st.container(key=f"cards_{_slug(title)}"):
         for measure in measures:
@@ -86,23 +93,11 @@ def cards(
                 change,
                 delta_color=_delta_color(measure) if is_other else "off",
                 delta_arrow="auto" if is_other else "off",
-                help=context.definition(measure.source) or None,
+                help=plain(context.definition(measure.source)) or None,
                 border=True,
             )
-    rows = [
-        {
-            "measure": measure.label,
-            "now": measure.form.text(now.get(measure.key)),
-            "before": measure.form.text(before.get(measure.key)),
-        }
-        for measure in measures
-    ]
-    shown = [
-        Measure("measure", "", formats.TEXT),
-        Measure("now", "Now", formats.TEXT),
-        Measure("before", against.capitalize(), formats.TEXT),
-    ]
-    _behind(context, title, pd.DataFrame(rows), shown, measures)
+    columns = {"now": ("Now", now), "before": (against, before)}
+    _behind_values(context, title, measures, columns)
 
 
 def last_two_months(
@@ -169,14 +164,15 @@ def panel(
         defined: What is defined, where it isn't the columns (rows of a waterfall).
     """
     with st.container(border=True, key=f"panel_{_slug(title)}", height="stretch"):
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         is_partial = "is_complete" in data and not data["is_complete"].astype(bool).all()
         notes = [note, f"Dashed, hollow or pale: {charts.PARTIAL}" if is_partial else ""]
         if any(notes):
-            st.caption("; ".join(filter(None, notes)))
+            st.caption(plain("; ".join(filter(None, notes))))
         if data.empty:
             nothing("Nothing yet for this choice.")
             return
+        _require(data, measures)
         # our charts are tested; checking each piece of each against its schema takes half of a page's time
         with debug_mode(arg=False):
             chart = drawn(data).properties(padding=_PADDING)
@@ -203,12 +199,13 @@ def listing(
         empty: Said where there are no rows.
     """
     with st.container(border=True, key=f"listing_{_slug(title)}", height="stretch"):
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         if note:
-            st.caption(note)
+            st.caption(plain(note))
         if data.empty:
             nothing(empty)
             return
+        _require(data, measures)
         shown = data
         if len(data) > ROWS:
             pages = -(-len(data) // ROWS)
@@ -228,17 +225,13 @@ def facts(
 ) -> None:
     """What is known of one thing, as names and values."""
     with st.container(border=True, key=f"facts_{_slug(title)}"):
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         said = "".join(
             f"<div><dt>{html.escape(m.label)}</dt><dd>{html.escape(m.form.text(values.get(m.key)))}</dd></div>"
             for m in measures
         )
         st.html(f"<dl class='facts'>{said}</dl>")
-        rows = pd.DataFrame(
-            [{"name": m.label, "value": m.form.text(values.get(m.key))} for m in measures]
-        )
-        shown = [Measure("name", "Name", formats.TEXT), Measure("value", "Value", formats.TEXT)]
-        _behind(context, title, rows, shown, measures, is_shown=True)
+        _behind_values(context, title, measures, {"value": ("Value", values)}, is_shown=True)
 
 
 def cells() -> Iterator[Any]:
@@ -255,8 +248,9 @@ def _behind(
     defined: Sequence[Measure],
     *,
     is_shown: bool = False,
+    file: Sequence[Measure] | None = None,
 ) -> None:
-    """The button below a part: what its numbers mean, where they come from, and its data."""
+    """The buttons below a part: what its numbers mean, where they come from, and its data, to see and as a file."""
     slug = _slug(title)
     with st.container(horizontal=True, gap="small"):
         opened = st.popover(
@@ -264,15 +258,47 @@ def _behind(
             type="tertiary", icon=":material/info:", key=f"about_{slug}", on_change="rerun",
         )  # fmt: skip
         st.download_button(
-            "CSV", lambda: _csv(data, measures), file_name=f"{slug}-{context.version}.csv", mime="text/csv",
+            "CSV", lambda: _csv(data, file or measures), file_name=f"{slug}-{context.version}.csv", mime="text/csv",
             type="tertiary", icon=":material/download:", key=f"csv_{slug}", on_click="ignore",
-            help=f"Download: {title}",
+            help=plain(f"Download: {title}"),
         )  # fmt: skip
     if opened.open:
         with opened:
             st.html(_definitions(context, defined))
             if not is_shown:
                 st.html(_table(data, measures))
+
+
+def _behind_values(
+    context: Context,
+    title: str,
+    measures: Sequence[Measure],
+    columns: Mapping[str, tuple[str, Mapping[str, Any]]],
+    *,
+    is_shown: bool = False,
+) -> None:
+    """The same where measures are rows: as people read them to see, with all their digits as a file."""
+    rows = [
+        {"measure": measure.label}
+        | {key: measure.form.text(values.get(measure.key)) for key, (_, values) in columns.items()}
+        | {f"{key}_exact": values.get(measure.key) for key, (_, values) in columns.items()}
+        for measure in measures
+    ]
+    name = Measure("measure", "Measure", formats.TEXT)
+    shown = [name, *(Measure(key, label, formats.TEXT) for key, (label, _) in columns.items())]
+    file = [name, *(Measure(f"{key}_exact", label) for key, (label, _) in columns.items())]
+    # as objects: a column of rates and counts keeps each as it is
+    data = pd.DataFrame(rows, dtype=object)
+    _behind(context, title, data, shown, measures, is_shown=is_shown, file=file)
+
+
+def _require(data: pd.DataFrame, measures: Iterable[Measure]) -> None:
+    """Refuse an answer without a column that is to be shown: an edition from before the column was."""
+    missing = [measure.key for measure in measures if measure.key not in data]
+    if missing:
+        raise WarehouseError(
+            f"the version shown has no {', '.join(missing)}", "publish again: `warehouse run`"
+        )
 
 
 def _definitions(context: Context, measures: Iterable[Measure]) -> str:

@@ -27,6 +27,9 @@ PAGE_ADDRESS = re.compile(r"/[a-z0-9-]*")
 
 OPTIONS = {
     "server.address": "127.0.0.1",
+    # another site's name that leads to this machine opens nothing
+    "server.allowedHosts": ["127.0.0.1", "localhost"],
+    "server.enableAgentApi": False,
     "server.headless": True,
     "server.showEmailPrompt": False,
     # nothing is edited while it runs

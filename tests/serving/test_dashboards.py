@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from serving.dashboards import charts, customers, edition, formats, parts, server
 from serving.dashboards.context import Context
@@ -19,7 +20,7 @@ from serving.dashboards.filters import Slice
 from serving.dashboards.formats import Measure
 from serving.dashboards.page import SECTIONS, all_pages
 from warehouse.errors import CallError, WarehouseError
-from warehouse.settings import Settings
+from warehouse.settings import Settings, reader_environment
 
 DAY = Measure("day", "Day", formats.DAY)
 CALLS = Measure("calls", "Calls")
@@ -194,6 +195,13 @@ def test_names_from_outside_are_text_never_html():
     assert "href='customer?customer=a%26b%27%3E%3Ci%3E'" in table
 
 
+def test_names_from_outside_are_no_markdown_either():
+    assert (
+        parts.plain("![x](http://evil/p.png) *Ada* $1")
+        == r"\!\[x\]\(http\://evil/p.png\) \*Ada\* \$1"
+    )
+
+
 def test_a_customer_without_a_name_is_listed_by_its_id():
     rows = customers.linked(pd.DataFrame({"customer_id": ["cus_1"], "company_name": [None]}))
     assert rows["company"].tolist() == ["cus_1"]
@@ -283,6 +291,35 @@ def test_a_fan_has_what_was_and_what_may_come():
     band = next(rows for rows in chart["datasets"].values() if rows[0]["kind"] == "85 % interval")
     assert [(row["low"], row["value"], row["high"]) for row in band] == [(11, 12, 13), (10, 13, 16)]
     assert band[1]["range_text"] == "10 to 16"
+
+
+# --- the app ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(settings, monkeypatch) -> AppTest:
+    """The script that Streamlit runs, on the data folder of the test."""
+    for name, value in reader_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return AppTest.from_file(str(server.SCRIPT), default_timeout=60)
+
+
+def test_the_app_says_in_one_line_that_nothing_is_published(shell):
+    shell.run()
+    assert not shell.exception
+    assert [title.value for title in shell.title] == ["Company overview"]
+    (said,) = shell.error
+    assert said.value.startswith("nothing is published yet")
+    assert "warehouse run" in said.value
+
+
+def test_an_edition_of_another_shape_is_a_clear_line_and_the_heading_stays(shell, settings):
+    publish(settings, 1)
+    shell.run()
+    assert not shell.exception
+    assert "Complete through **31 Mar 2025**" in shell.caption[0].value
+    (said,) = shell.error
+    assert "the version shown has no mrr" in said.value.replace("\\", "")
 
 
 # --- the house -------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def draw(context: Context) -> None:
         period = filters.period(context)
     if customer_id is None:
         if asked:
-            st.warning(f"No customer is called {asked!r}.", icon=":material/search_off:")
+            st.warning(parts.plain(f"No customer is called {asked}."), icon=":material/search_off:")
         return
     st.query_params["customer"] = customer_id
     _who(context, customer_id)
