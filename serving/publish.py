@@ -22,15 +22,15 @@ from pathlib import Path
 
 import duckdb
 
-from quality import docs
+from quality import docs, scoring
 from serving import audit as auditing
 from serving import editions, pii
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import GateOutdated, GateRefused, WarehouseError
 from warehouse.failpoints import hit
+from warehouse.ledger import GATES
 from warehouse.settings import Settings
 
-GATES = ("raw", "gold", "scores")
 _VERSION = re.compile(r"v(\d{6})-\d{4}-\d{2}-\d{2}-[0-9a-f]{8}")
 
 
@@ -77,6 +77,7 @@ def publish(settings: Settings) -> PublishedVersion:
             candidate = settings.published_dir / f".tmp-{name}"
             candidate.mkdir(mode=0o700)
             restricted, analyst = candidate / "restricted.duckdb", candidate / "analyst.duckdb"
+            scoring.keep(settings)
             try:
                 editions.write_restricted(settings, restricted)
             except BaseException as error:
@@ -214,10 +215,11 @@ def _write_docs(
     con = duck.connect(restricted, read_only=True)
     try:
         rows = con.execute(
-            "select r.gate, r.table_name, r.expectation, r.dimension, r.severity, r.success, r.observed, r.detail "
+            "select r.gate, r.table_name, r.expectation, r.dimension, r.severity, r.success, r.observed, "
+            "concat_ws('; ', r.detail, nullif(r.advice, '')) "
             "from ops.check_results as r join (select gate, arg_max(run_id, ordinal) as run_id from ops.check_runs "
             "group by gate) as n on n.gate = r.gate and n.run_id = r.run_id "
-            "order by case r.gate when 'raw' then 1 when 'gold' then 2 else 3 end, r.table_name, r.expectation"
+            "order by case r.gate when 'raw' then 1 when 'gold' then 2 when 'scores' then 3 else 4 end, r.gate, r.table_name, r.expectation"
         ).fetchall()
     finally:
         con.close()

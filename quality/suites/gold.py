@@ -518,8 +518,6 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "data_quality_scores": Promise(required=False, may_be_empty=True),
-    "alert_log": Promise(required=False, may_be_empty=True),
 }  # fmt: skip
 
 # What Python's models write and dbt contracts after them: gate `scores` looks at these.

@@ -19,7 +19,7 @@ from tests.faults.comparing import damage, gold_hashes
 from tests.faults.dying import SERVER, killed_at
 from tests.quality.company import NOW, build_gold, settings_of
 from warehouse import duck, failpoints, ledger
-from warehouse.errors import GateOutdated, GateRefused, WarehouseError
+from warehouse.errors import CallError, GateOutdated, GateRefused, WarehouseError
 
 RESULT = (
     "gold.dim_customers",
@@ -30,6 +30,7 @@ RESULT = (
     "error",
     True,
     "0 of 3 rows",
+    "",
     "",
 )
 WARNED = (
@@ -42,6 +43,7 @@ WARNED = (
     False,
     "9",
     "acc_ada is late",
+    "wake it",
 )
 
 
@@ -200,11 +202,15 @@ def test_failed_gate_blocks_and_is_named(settings):
         False,
         "1",
         "1 rows break it",
+        "look at the invoice",
     )
     ledger.record_check(
         settings, run_id="r2", gate="gold", passed=False, checked_at=NOW, results=[bad]
     )
-    with pytest.raises(GateRefused, match=r"gold\.fact_revenue\.amount: amount is never null"):
+    with pytest.raises(
+        GateRefused,
+        match=r"gold\.fact_revenue\.amount: amount is never null: 1 rows break it; look at the invoice",
+    ):
         publish(settings)
 
 
@@ -324,27 +330,26 @@ def test_new_key_gives_a_new_version(settings):
     assert other.content_hash != first.content_hash
 
 
-def test_quality_scores_are_weighed_by_severity(settings):
-    build_gold(settings)
-    pass_gates(settings)
-    more = (*RESULT[:3], "is also valid", "validity", "error", True, "", "")
-    ledger.record_check(
-        settings, run_id="r9", gate="gold", passed=True, checked_at=NOW,
-        results=[RESULT, more, (*more[:3], "is round", "validity", "warning", False, "", ""), WARNED],
-    )  # fmt: skip
-    publish(settings)
-    rows = query(
-        settings,
-        "select table_name, completeness, validity, timeliness, overall_score, check_count, failed_count "
-        "from gold.data_quality_scores where gate = 'gold' order by table_name",
-    ).rows
-    # validity: an error weighs 3, a warning 1, so 3 of 4; only the day's last run of a gate counts
-    assert rows == [
-        ("gold.dim_customers", 1.0, 0.75, None, 0.875, 3, 1),
-        ("gold.kpi_daily", None, None, 0.0, 0.0, 1, 1),
-    ]
-    columns = query(settings, "select * from ops.check_results limit 0", edition="analyst").columns
-    assert "detail" not in columns
+def test_scores_and_issues_travel_with_both_editions(settings):
+    published(settings)
+    scores = "select table_name, completeness, timeliness, overall_score, check_count from gold.data_quality_scores order by 1"
+    issues = "select table_name, expectation, recommendation from gold.data_quality_issues where is_open and gate = 'raw'"
+    for edition in ("restricted", "analyst"):
+        assert query(settings, scores, edition=edition).rows == [
+            ("gold.dim_customers", 1.0, None, 1.0, 3),
+            ("gold.kpi_daily", None, 0.0, 0.0, 3),
+        ]
+        assert query(settings, issues, edition=edition).rows == [
+            ("gold.kpi_daily", "is fresh", "wake it")
+        ]
+    # what was found quotes rows
+    found = "select detail from gold.data_quality_issues"
+    assert ("acc_ada is late",) in query(settings, found).rows
+    for hidden in (found, "select detail from ops.check_results"):
+        with pytest.raises(CallError, match="detail"):
+            query(settings, hidden, edition="analyst")
+    described = "select count(*) from duckdb_columns() where table_name like 'data_quality%' and comment is null"
+    assert query(settings, described).rows == [(0,)]
 
 
 # --- crashes and readers -----------------------------------------------------------------------------------------------
