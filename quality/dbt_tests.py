@@ -1,9 +1,10 @@
 """What dbt's tests found when a layer was built, as rows beside those of the gates.
 
-A gate of its own name (`dbt_silver`, `dbt_gold`, `dbt_ml`) that blocks nothing: where a test of severity error fails, dbt has
-failed already. Scores are made of these rows too, those of a build that failed included.
+A gate of its own name (`dbt_silver`, `dbt_gold`, `dbt_ml`) that blocks nothing: where a test of severity error fails,
+dbt has failed already. Scores are made of these rows too, those of a build that failed included.
 
-Reads: dbt's `run_results.json` and `manifest.json`, `quality/dbt_tests.yml`. Writes: `ops.duckdb` (check_runs, check_results).
+Reads: dbt's `run_results.json` and `manifest.json`, `quality/dbt_tests.yml`.
+Writes: `ops.duckdb` (check_runs, check_results).
 Run: by `warehouse.transform` after each start of dbt, under its locks.
 """
 

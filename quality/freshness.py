@@ -56,7 +56,8 @@ def results(
     missing: dict[tuple[str, str], list[str]] = {}
     for source, stream, day, state in gaps:
         missing.setdefault((source, stream), []).append(f"{source}.{stream} {state} on {day}")
-    on = [row[:2] for row in streams if row[0] not in sources_off]
+    on = sorted({row[:2] for row in streams} | set(missing))
+    on = [key for key in on if key[0] not in sources_off]
     made_of = {f"raw_{source}.{stream}": [(source, stream)] for source, stream in on}
     for name in tables:
         sources = sources_of(name)

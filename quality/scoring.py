@@ -1,8 +1,8 @@
 """Data-quality scores and issues (METRICS §9), from what the gates and dbt's tests found.
 
-A score: per table, day and dimension the share of checks that passed, weighted by severity; of each gate the day's last
-run counts. An issue: a check that fails, from the first run that saw it until one finds it mended. Both are kept as rows,
-so that a trend can be drawn when the checks themselves are long forgotten, and stay what they were when a weight changes.
+A score: per table, day and dimension the share of checks that passed, weighted by severity; of each gate the day's
+last run counts. An issue: a check that fails, from the first run that saw it until one finds it mended. Both are kept
+as rows, so that a trend can be drawn when the checks are long forgotten, and stay as they were when a weight changes.
 
 Reads: `ops.duckdb` (check_runs, check_results). Writes: `ops.duckdb` (data_quality_scores, data_quality_issues).
 Run: by `serving.publish`, before the editions are written; `warehouse.tidy`, before old results go.
@@ -103,8 +103,8 @@ where i.is_open and i.gate = f.gate and i.table_name = f.table_name and i.expect
 """
 _BEGIN = """
 insert into data_quality_issues
-select md5(concat_ws('|', gate, table_name, expectation, checked_at)), table_name, column_name, gate, dimension, severity,
-    expectation, detail, advice, checked_at, checked_at, null, true, run_id
+select md5(concat_ws('|', gate, table_name, expectation, checked_at)), table_name, column_name, gate, dimension,
+    severity, expectation, detail, advice, checked_at, checked_at, null, true, run_id
 from failing as f
 where not exists (
     from data_quality_issues as i
