@@ -474,6 +474,9 @@ PROMISES: dict[str, Promise] = {
     "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
     "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_funnels": Promise(required=False, of_customers=True),
+    "kpi_headlines": Promise(
+        required=False, grain=("period", "period_start_on", "metric"), of_customers=True
+    ),
     "kpi_health_daily": Promise(required=False, of_customers=True),
     "kpi_usage_daily": Promise(required=False, sources=("usage",)),
     "kpi_usage_weekly": Promise(required=False, sources=("usage",), of_customers=True),
