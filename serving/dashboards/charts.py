@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from serving.dashboards.formats import DAY, MONTH, Format, Measure
+from serving.dashboards.formats import Format, Measure
 
 HEIGHT = 260
 PARTIAL = "not over yet"
@@ -158,9 +158,31 @@ def _bars(long: pd.DataFrame, form: Format, names: Sequence[str]) -> alt.Chart:
             color=_by_series(names),
             order=alt.Order("place:Q"),
             fillOpacity=hollow,
-            stroke=_by_series(names, legend=False),
+            stroke=_by_series(names, alt.Stroke),
             strokeDash=alt.condition("datum.is_complete", alt.value([1, 0]), alt.value(_DASHES)),
             tooltip=_tooltip(len(names) > 1),
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def areas_by(
+    data: pd.DataFrame, x: Measure, series: str, measure: Measure, *, order: Sequence[str]
+) -> alt.Chart:
+    """Areas over days, stacked by the column `series`, the first name of `order` at the bottom."""
+    names = [name for name in order if name in set(data[series])]
+    long = _long(data, x, [measure])
+    long["series"] = data[series].to_numpy()
+    long["place"] = long["series"].map({name: number for number, name in enumerate(names)})
+    return (
+        alt.Chart(long)
+        .mark_area(opacity=0.85, interpolate="monotone")
+        .encode(
+            x=_when(long),
+            y=alt.Y("value:Q", axis=_axis(measure.form), title=None, stack="zero"),
+            color=_by_series(names),
+            order=alt.Order("place:Q"),
+            tooltip=_tooltip(has_series=True),
         )
         .properties(height=HEIGHT)
     )
@@ -260,14 +282,14 @@ def _floor(shown: pd.DataFrame) -> float:
 
 
 def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.LayerChart:
-    """A cell for each pair of two categories, with its number in it; what isn't over has a dashed edge."""
+    """A cell for each pair of two categories, with its number in it; what isn't over is pale, with an edge."""
     shown = pd.DataFrame(
         {
             "x": data[x.key].to_numpy(),
             "y": [y.form.text(value) for value in data[y.key]],
             "value": data[measure.key],
             "value_text": [measure.form.text(value) for value in data[measure.key]],
-            "is_complete": data["is_complete"] if "is_complete" in data else True,
+            "is_complete": data.get("is_complete", True),
         }
     )
     colors = palette()
@@ -291,9 +313,12 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
             ),
             fillOpacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.35)),
             strokeWidth=alt.condition("datum.is_complete", alt.value(0), alt.value(1)),
-            strokeDash=alt.value(_DASHES),
         ),
-        base.mark_text(fontSize=10).encode(
+        # on a phone cells are too narrow for numbers: touching one shows its own
+        base.mark_text(fontSize=11).encode(
+            opacity=alt.condition(
+                f"width > {30 * shown['x'].nunique()}", alt.value(1), alt.value(0)
+            ),
             text="value_text:N",
             color=alt.condition(is_strong, alt.value(light_text), alt.value(dark_text)),
         ),
@@ -395,16 +420,11 @@ def _axis(form: Format) -> alt.Axis:
     return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False)
 
 
-def _by_series(names: Sequence[str], *, legend: bool = True) -> Any:
+def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
     """A colour for each series; one alone needs no legend."""
     scale = alt.Scale(domain=list(names), range=list(palette().series[: len(names)]))
-    shown = (
-        alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
-        if legend and len(names) > 1
-        else None
-    )
-    channel = alt.Color if legend else alt.Stroke
-    return channel("series:N", scale=scale, legend=shown)
+    legend = alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
+    return channel("series:N", scale=scale, legend=legend if len(names) > 1 else None)
 
 
 def _tooltip(has_series: bool) -> list[alt.Tooltip]:

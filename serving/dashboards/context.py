@@ -68,8 +68,12 @@ class Context:
 
     @property
     def units(self) -> int:
-        """Minor units in one of the reporting currency: `select mrr_reporting_minor / {context.units}` makes an amount."""
+        """Minor units in one of the reporting currency."""
         return minor_units(self.currency)
+
+    def amounts(self, *columns: str) -> str:
+        """Minor units of the reporting currency as amounts, for `select * replace ({context.amounts('mrr_minor')})`."""
+        return ", ".join(f"{column} / {self.units} as {column}" for column in columns)
 
     @cached_property
     def money(self) -> Format:

@@ -19,26 +19,27 @@ EVERYBODY = "All customers"
 
 @dataclass(frozen=True)
 class Period:
-    """Days from `start` to `end`, both included; `before` is the last day of the period before.
+    """The days that a reader looks at.
 
     Attributes:
         start: First day.
-        end: Last day; never after the last complete one.
-        before: The day before `start`: where the period before ended.
+        end: Last day; never after the last one through which every source is complete.
+        until: Up to where charts go: `end`, or, where that is the newest day, on to what is not over yet.
     """
 
     start: date
     end: date
+    until: date
 
     @property
     def before(self) -> date:
-        """The last day of the period before."""
+        """Where the period before ended: the day before `start`."""
         return self.start - timedelta(days=1)
 
     @property
-    def days(self) -> int:
-        """Its length."""
-        return (self.end - self.start).days + 1
+    def first_month(self) -> date:
+        """First day of the month in which it starts."""
+        return self.start.replace(day=1)
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ def period(context: Context, default: str = "12 months") -> Period:
             key="dates", width=240,
         )  # fmt: skip
         start, end = picked if len(picked) == 2 else (picked[0], last)
-        return Period(start, end)
+        return Period(start, end, date.max if end == last else end)
     length = PERIODS[chosen]
     start = first if length is None else max(first, last - timedelta(days=length - 1))
-    return Period(start, last)
+    return Period(start, last, date.max)
 
 
 def customers(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from warehouse.settings import PROJECT_ROOT
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _CURRENCIES = PROJECT_ROOT / "dbt_project" / "seeds" / "currencies.csv"
@@ -71,10 +71,13 @@ def _short(mark: str = "", unit: str = "") -> str:
 
 COUNT = Format(_signed(lambda value: f"{value:,.0f}"), _short())
 DECIMAL = Format(_signed(lambda value: f"{value:,.1f}"), _short())
-RATIO = Format(_signed(lambda value: f"{value:,.2f}×"), _short(unit="×"))
+RATIO = Format(_signed(lambda value: f"{value:,.2f}"), _short())
 _PERCENT_AXIS = "format(datum.value, '.3~p')"
 PERCENT = Format(
     _signed(lambda value: f"{value:.1%}"), _PERCENT_AXIS, lambda value: f"{value * 100:.1f} pp"
+)
+PERCENT_WHOLE = Format(
+    _signed(lambda value: f"{value:.0%}"), _PERCENT_AXIS, lambda value: f"{value * 100:.0f} pp"
 )
 PERCENT_FINE = Format(
     _signed(lambda value: f"{value:.2%}"), _PERCENT_AXIS, lambda value: f"{value * 100:.2f} pp"
@@ -138,3 +141,14 @@ class Measure:
     source: str = ""
     is_good_up: bool | None = True
     address: str | None = None
+
+
+def columns_of(table: str) -> Callable[..., Measure]:
+    """Makes measures of a gold table whose answers keep the columns' names: `columns_of("kpi_daily")("mau", "MAU")`."""
+
+    def column(
+        key: str, label: str, form: Format = COUNT, is_good_up: bool | None = True
+    ) -> Measure:
+        return Measure(key, label, form, f"{table}.{key}", is_good_up)
+
+    return column

@@ -25,9 +25,9 @@ class Page:
         title: Its name in the menu and its heading.
         about: One sentence below the heading: which questions it answers.
         section: One of `SECTIONS`.
-        position: Its place in the section; the first page of the first section opens first.
+        position: Its place in the section.
         icon: A Material symbol, such as ":material/speed:".
-        url: The last part of its address.
+        url: The last part of its address; empty for the page that opens first.
         draw: Draws what stands below the heading.
     """
 

@@ -113,6 +113,7 @@ def panel(
     measures: Sequence[Measure],
     drawn: Callable[[pd.DataFrame], alt.TopLevelMixin],
     note: str = "",
+    defined: Sequence[Measure] | None = None,
 ) -> None:
     """A frame around a chart: its title above, its definitions and data behind a button below.
 
@@ -123,6 +124,7 @@ def panel(
         measures: Columns of `data`, in order: those of the table and of the file, and what is defined.
         drawn: Makes the chart of the data; not called where there are none.
         note: How to read it, if that isn't obvious.
+        defined: What is defined, where it isn't the columns (rows of a waterfall).
     """
     with st.container(border=True, key=f"panel_{_slug(title)}"):
         st.subheader(title, anchor=False)
@@ -132,7 +134,7 @@ def panel(
             nothing("Nothing yet for this choice.")
             return
         st.altair_chart(drawn(data), width="stretch", alt=f"Chart: {title}. Its data stand below.")
-        _behind(context, title, data, measures, measures)
+        _behind(context, title, data, measures, measures if defined is None else defined)
 
 
 def listing(

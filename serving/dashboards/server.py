@@ -8,14 +8,20 @@ Run: `warehouse dashboard [--port 8501]`.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings, reader_environment
 
-APP = Path(__file__).with_name("app.py")
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+# In a folder of its own: Streamlit would take `pages/` beside its script for pages of an older kind.
+SCRIPT = Path(__file__).with_name("shell") / "app.py"
 
 OPTIONS = {
     "server.address": "127.0.0.1",
@@ -55,17 +61,6 @@ THEME = {
 }
 
 
-def command(port: int) -> list[str]:
-    """The command that serves the dashboards on a port of this machine."""
-    options = {**OPTIONS, **THEME, "server.port": port}
-    flags = [f"--{name}={_value(value)}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags]
-
-
-def _value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def take_over(settings: Settings, port: int) -> None:
     """Become the server, with what it needs of the settings and none of their secrets; returns only by an error.
 
@@ -81,5 +76,44 @@ def take_over(settings: Settings, port: int) -> None:
                 f"port {port} is taken: {error.strerror}",
                 "choose another with --port, or DASHBOARD_PORT",
             ) from None
-    words = command(port)
-    os.execve(words[0], words, reader_environment(settings))
+    words = [sys.executable, "-m", __name__, str(port)]
+    os.execve(words[0], words, reader_environment(settings))  # noqa: S606 - no shell is wanted
+
+
+def serve(port: int) -> None:
+    """Serve the dashboards on a port of this machine until stopped."""
+    import streamlit as st
+    from starlette.middleware import Middleware
+
+    app = st.App(SCRIPT, middleware=[Middleware(FirstHtml)])
+    app.run(config={**OPTIONS, **THEME, "server.port": port})
+
+
+class FirstHtml:
+    """Answers every page's address with Streamlit's HTML, told where its server is.
+
+    Left alone, it would first look for the server below the address of the page, and fail.
+
+    Args:
+        app: What answers everything else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        from starlette.responses import HTMLResponse
+        from streamlit import file_util
+
+        html = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
+        origin = "window.location.origin"
+        told = f"<script>window.__streamlit = {{BACKEND_BASE_URL: {origin}, MAIN_PAGE_BASE_URL: {origin}}}</script>"
+        html = html.replace("<title>Streamlit</title>", f"<title>Warehouse</title>{told}")
+        self._answer = HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        is_page = scope["type"] == "http" and re.fullmatch(r"/[a-z0-9-]*", scope["path"])
+        await (self._answer if is_page else self._app)(scope, receive, send)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

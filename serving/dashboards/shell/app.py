@@ -29,14 +29,14 @@ def main() -> None:
     st.set_page_config(page_title="Warehouse", page_icon=str(ICON), layout="wide")
     parts.style()
     menu: dict[str, list] = {section: [] for section in SECTIONS}
-    for place, page in enumerate(all_pages()):
+    for page in all_pages():
         menu[page.section].append(
             st.Page(
                 _drawn(page),
                 title=page.title,
                 icon=page.icon,
                 url_path=page.url,
-                default=place == 0,
+                default=page.url == "",
             )
         )
     st.navigation({section: found for section, found in menu.items() if found}).run()
