@@ -20,12 +20,16 @@ from warehouse.settings import Settings
 
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
 MADE_AT_PUBLISH = frozenset({"data_quality_scores", "data_quality_issues", "alert_log"})
-OPS_TABLES = ("builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry")
+OPS_TABLES = (
+    "builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry", "reports", "report_deliveries",
+)  # fmt: skip
 # Free text that may quote values of rows.
 OPS_ANALYST_DROPS = {
     "check_results": ("observed", "detail", "advice"),
     "alert_log": ("subject", "message"),
     "model_registry": ("details", "file", "sha256"),
+    "reports": ("changes",),
+    "report_deliveries": ("recipients", "error"),
 }
 UNKNOWN_MEMBERS = ("unknown",)
 CUSTOMER = "customer_id"

@@ -90,6 +90,7 @@ def publish(settings: Settings) -> PublishedVersion:
             auditing.audit(settings, restricted, analyst, counts=counts, sums=sums)
             rows = _write_docs(settings, restricted, candidate, name, now)
             _write_manifest(candidate, name, identity, counts, now, rows)
+            _link_reports(settings, candidate)
             _seal(candidate)
             hit("publish.sealed", settings)
         except BaseException as error:
@@ -232,6 +233,14 @@ def _write_docs(
         checked_at=now,
     )
     return len(rows)
+
+
+def _link_reports(settings: Settings, candidate: Path) -> None:
+    """The newest reports stand beside the newest version too."""
+    # reports read versions: they know this module
+    from serving.reports.archive import place
+
+    place(settings, candidate)
 
 
 def _write_manifest(

@@ -77,6 +77,17 @@ class Settings(BaseSettings):
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DASHBOARD_PORT")
 
+    smtp_host: str | None = Field(None, validation_alias="SMTP_HOST")
+    smtp_port: int = Field(587, ge=1, le=65535, validation_alias="SMTP_PORT")
+    smtp_user: str | None = Field(None, validation_alias="SMTP_USER")
+    smtp_password: str | None = Field(None, validation_alias="SMTP_PASSWORD", repr=False)
+    smtp_starttls: bool = Field(True, validation_alias="SMTP_STARTTLS")
+    report_sender: str = Field("warehouse@localhost", validation_alias="REPORT_SENDER")
+    weekly_report_recipients: str = Field("", validation_alias="WEEKLY_REPORT_RECIPIENTS")
+    monthly_report_recipients: str = Field("", validation_alias="MONTHLY_REPORT_RECIPIENTS")
+    weekly_report_schedule: str = Field("0 7 * * 1", validation_alias="WEEKLY_REPORT_SCHEDULE")
+    monthly_report_schedule: str = Field("0 7 2 * *", validation_alias="MONTHLY_REPORT_SCHEDULE")
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
@@ -105,7 +116,7 @@ class Settings(BaseSettings):
             raise ValueError("is a time zone's name, such as Europe/Berlin") from None
         return name
 
-    @field_validator("transform_schedule")
+    @field_validator("transform_schedule", "weekly_report_schedule", "monthly_report_schedule")
     @classmethod
     def _schedule(cls, schedule: str) -> str:
         if not croniter.is_valid(schedule):
@@ -123,7 +134,7 @@ class Settings(BaseSettings):
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
         "inputs_location",
         "stripe_api_key", "support_token", "usage_token", "pseudonym_key", "as_of", "failpoint",
-        "alert_webhook_url", mode="before",
+        "alert_webhook_url", "smtp_host", "smtp_user", "smtp_password", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
@@ -134,6 +145,14 @@ class Settings(BaseSettings):
         """The schedule of `transform` as a cron expression."""
         presets = {"@daily": "0 0 * * *", "@hourly": "0 * * * *", "@weekly": "0 0 * * 0"}
         return presets.get(self.transform_schedule, self.transform_schedule)
+
+    def recipients_of(self, kind: Literal["weekly", "monthly"]) -> tuple[str, ...]:
+        """Addresses that a report goes to; they stand in the setting with commas between them."""
+        listed = {
+            "weekly": self.weekly_report_recipients,
+            "monthly": self.monthly_report_recipients,
+        }
+        return tuple(address.strip() for address in listed[kind].split(",") if address.strip())
 
     # --- where things are
     # -------------------------------------------------------------------------------------------
@@ -161,6 +180,11 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Folder of the published versions."""
         return self.home / "published"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports that were issued."""
+        return self.home / "reports"
 
     @property
     def models_dir(self) -> Path:

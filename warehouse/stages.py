@@ -157,6 +157,46 @@ def notebooks(settings: Settings, say: Say) -> Figures:
     return {"version": rendered.version, "pages": [str(path) for path in rendered.pages]}
 
 
+def report(settings: Settings, kind: str, say: Say) -> Figures:
+    """Write the report of the week or month that was over last, if it is not there yet.
+
+    Raises:
+        WarehouseError: That period is not complete in every source yet.
+    """
+    from serving.reports.archive import due
+    from serving.reports.periods import kind_of
+
+    say(f"writing the {kind} report")
+    kept = due(settings, kind_of(kind))
+    return {
+        "kind": kept.kind,
+        "period": kept.period,
+        "revision": kept.revision,
+        "new": kept.is_new,
+        "path": str(kept.pdf),
+    }
+
+
+def send_report(
+    settings: Settings, kind: str, period: str, travel: Callable[[Any], None], say: Say
+) -> Figures:
+    """Send the newest issue of a period to its recipients, once.
+
+    Raises:
+        NothingToDo: It was sent before, or there is nobody to send it to.
+    """
+    from serving.reports.archive import newest
+    from serving.reports.delivery import send
+    from serving.reports.periods import kind_of
+
+    kept = newest(settings, kind_of(kind), period)
+    if kept is None:
+        raise NothingToDo(f"there is no {kind} report of {period}")
+    say(f"sending {kept.name}")
+    mail = send(settings, kept, travel)
+    return {"sent": kept.name, "recipients": len(mail.recipients)}
+
+
 def tidy(settings: Settings, say: Say) -> Figures:
     """Remove what crashes left behind and what is old."""
     from warehouse.tidy import tidy as tidy_up

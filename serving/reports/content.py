@@ -1,7 +1,7 @@
 """What a report says, apart from how it looks: HTML, PDF and message are made of the same content.
 
-All values are texts already; nothing is computed from here on. What tells of the moment at which a report was issued (how far
-data are complete) is a section's `of_the_moment`: it is shown, and no part of what makes two issues of a period differ.
+All values are texts already; nothing is computed from here on. A section that tells of the moment of issue (how far
+data are complete) is `of_the_moment`: it is shown, and no part of what makes two issues of a period differ.
 """
 
 from __future__ import annotations

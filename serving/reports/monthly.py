@@ -1,6 +1,7 @@
 """The monthly investor report: recurring revenue, growth, retention, unit economics, cohorts, and what may come.
 
-Reads: gold.kpi_headlines, kpi_mrr_monthly, kpi_retention_monthly, kpi_cohorts, kpi_daily, forecasts, and what `parts` reads.
+Reads: gold.kpi_headlines, kpi_mrr_monthly, kpi_retention_monthly, kpi_cohorts, kpi_daily, forecasts, and what `parts`
+reads.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ def write(source: Source, period: Period) -> Report:
                 "What this report leaves out",
                 [
                     Text(
-                        "Everything here is made of subscriptions, invoices, usage, support and marketing spend. Cash, burn and "
-                        "runway come from the books and are no part of it; LTV is before any cost of service unless the "
-                        "setting for gross margin says otherwise."
+                        "Everything here is made of subscriptions, invoices, usage, support and marketing spend. Cash, "
+                        "burn and runway come from the books and are no part of it; LTV is before any cost of service "
+                        "unless the setting for gross margin says otherwise."
                     )
                 ],
             ),
@@ -93,12 +94,14 @@ def write(source: Source, period: Period) -> Report:
 def _months(source: Source, period: Period) -> list[dict[str, Any]]:
     """The newest months up to the period, oldest first, from the tables that own them."""
     rows = source.rows(
-        "select m.*, r.logo_churn_rate, r.nrr, r.grr, h.mrr_growth, h.recognised, h.deferred from gold.kpi_mrr_monthly as m "
+        "select m.*, r.logo_churn_rate, r.nrr, r.grr, h.mrr_growth, h.recognised, h.deferred "
+        "from gold.kpi_mrr_monthly as m "
         "left join gold.kpi_retention_monthly as r on r.month_start_on = m.month_start_on and r.interval_months = 1 "
         "left join (select period_start_on, max(change_rate) filter (metric = 'mrr') as mrr_growth, "
         "max(value) filter (metric = 'recognised_revenue') as recognised, "
         "max(value) filter (metric = 'deferred_revenue') as deferred "
-        "from gold.kpi_headlines where period = 'month' group by period_start_on) as h on h.period_start_on = m.month_start_on "
+        "from gold.kpi_headlines where period = 'month' group by period_start_on) as h "
+        "on h.period_start_on = m.month_start_on "
         "where m.month_start_on <= ? and m.is_complete order by m.month_start_on desc limit ?",
         period.start, SHOWN,
     )  # fmt: skip
@@ -201,8 +204,8 @@ def _retention(
     churn = [Measure("logo_churn_rate", "Logo churn", formats.PERCENT)]
     return [
         Text(
-            f"Of what customers paid {length} months ago, {formats.PERCENT.text(interval['nrr'])} is still paid with their "
-            f"expansion (NRR) and {formats.PERCENT.text(interval['grr'])} without it (GRR); "
+            f"Of what customers paid {length} months ago, {formats.PERCENT.text(interval['nrr'])} is still paid with "
+            f"their expansion (NRR) and {formats.PERCENT.text(interval['grr'])} without it (GRR); "
             f"{formats.PERCENT.text(interval['logo_churn_rate'])} of them have left."
         ),
         source.figure("Revenue kept from month to month", data[["month_start_on", "nrr", "grr"]],
@@ -222,12 +225,14 @@ def _cohorts(source: Source, period: Period) -> list[Figure]:
     if data.empty:
         return []
     chart = charts.heat(
-        data, Measure("months_since", "Months since the first payment"), Measure("cohort_month", "Cohort", formats.MONTH),
+        data,
+        Measure("months_since", "Months since the first payment"),
+        Measure("cohort_month", "Cohort", formats.MONTH),
         Measure("net_revenue_retention", "Net revenue retention", formats.PERCENT_WHOLE),
     )  # fmt: skip
     return [
         source.figure(
-            "Net revenue retention by cohort", data, chart, height=21 * data["cohort_month"].nunique() + 40,
+            "Net revenue retention by cohort", data, chart, height=17 * data["cohort_month"].nunique() + 40,
             note="A row is the customers who began to pay in that month; 100 % is what they paid at first.",
         )
     ]  # fmt: skip
@@ -237,9 +242,8 @@ def _forecast(source: Source, period: Period) -> list[Figure | Table | Text]:
     ahead = source.frame(
         "select as_of_date, target_on as day, method, is_fallback, baseline / ? as baseline, "
         "pessimistic / ? as pessimistic, optimistic / ? as optimistic "
-        "from gold.forecasts where metric = 'mrr' and as_of_date = "
-        "(select max(as_of_date) from gold.forecasts where metric = 'mrr' and as_of_date <= ?) order by target_on",
-        *[source.minor_units] * 3, period.next.start,
+        "from gold.forecasts where metric = 'mrr' and as_of_date = ? and target_on > ? order by target_on",
+        *[source.minor_units] * 3, source.as_of("forecasts", period, "metric = 'mrr'"), period.end,
     )  # fmt: skip
     if ahead.empty:
         return [Text("There is no forecast of that month or before.")]

@@ -41,7 +41,9 @@ def waterfall(source: Source, period: Period) -> Figure | Text:
     ]
     data = pd.DataFrame(steps, columns=["step", "amount", "is_total"])
     data["amount"] = data["amount"].astype(float)
-    chart = charts.waterfall(data, "step", "amount", "is_total", source.money)
+    # among totals of five digits cents are noise, and too long for the bars
+    form = source.whole_money if data["amount"].max() >= 10_000 else source.money
+    chart = charts.waterfall(data, "step", "amount", "is_total", form)
     return source.figure(
         f"MRR movements of the {period.unit}",
         data,
@@ -79,7 +81,8 @@ def completeness(source: Source) -> Section:
         [False, True, True, True],
         [
             [
-                row["source"], f"{row['streams']}", formats.INSTANT.text(row["through"]), f"{gaps.get(row['source'], 0)}",
+                row["source"], f"{row['streams']}", formats.INSTANT.text(row["through"]),
+                f"{gaps.get(row['source'], 0)}",
             ]
             for row in rows
         ],
@@ -88,8 +91,8 @@ def completeness(source: Source) -> Section:
         "Data completeness and quality",
         [
             Text(
-                f"Numbers are those of the published version {source.version.name}. A period is reported only when it is over "
-                f"and every source is complete through its last day; days are those of {source.zone}."
+                f"Numbers are those of the published version {source.version.name}. A period is reported only when it "
+                f"is over and every source is complete through its last day; days are those of {source.zone}."
             ),
             table,
             *_quality(source),
@@ -111,7 +114,9 @@ def _quality(source: Source) -> list[Text | Table]:
     if score is None:
         return []
     lowered = (
-        "all of them at 100 %" if not score["lowered"] else f"{score['lowered']} of them below 100 %"
+        "all of them at 100 %"
+        if not score["lowered"]
+        else f"{score['lowered']} of them below 100 %"
     )
     said = Text(
         f"Mean quality score of {score['tables']} gold tables, checked on {formats.DAY.text(score['date_partition'])}: "

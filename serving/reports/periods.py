@@ -35,7 +35,7 @@ class Period:
 
     @property
     def unit(self) -> str:
-        """week or month, as kpi_headlines has it."""
+        """Week or month, as kpi_headlines has it."""
         return "week" if self.kind == "weekly" else "month"
 
     @property
@@ -61,6 +61,13 @@ class Period:
         if self.start.year != self.end.year:
             first += f" {self.start.year}"
         return f"{first} to {self.end.day} {self.end:%B %Y}"
+
+
+def before(kind: Kind, day: date) -> Period:
+    """The period that was over last on a day."""
+    if kind == "weekly":
+        return Period(kind, day - timedelta(days=day.weekday() + 7))
+    return Period(kind, (day.replace(day=1) - timedelta(days=1)).replace(day=1))
 
 
 def kind_of(text: str) -> Kind:

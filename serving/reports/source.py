@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +27,11 @@ from warehouse.settings import Settings
 
 # Charts are drawn for paper: pixels of 96 an inch, on 17 cm.
 WIDTH, HALF_WIDTH, HEIGHT, HALF_HEIGHT = 600, 275, 190, 150
+#: A week by its Monday; half a year of them needs no year.
+WEEK = Format(lambda value: f"{value.day} {value:%b}", is_number=False)
 #: Comes with matplotlib; readers without it have Verdana, whose letters are as wide.
 FONT = "DejaVu Sans, Verdana, sans-serif"
+_INK = "#3e4c59"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Source:
         self.zone = settings.reporting_timezone
         self.currency = settings.reporting_currency
         self.money = formats.money(settings.reporting_currency)
+        mark = self.money.write(0)[:-1].rstrip("0.")
+        self.whole_money = replace(
+            self.money,
+            write=lambda value: f"{formats.MINUS if value < 0 else ''}{mark}{abs(value):,.0f}",
+        )
         self.minor_units = formats.minor_units(settings.reporting_currency)
         self._con = con
 
@@ -71,9 +79,9 @@ class Source:
         """An answer for a chart."""
         return self._con.execute(sql, list(parameters)).df()
 
-    def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        """An answer as rows."""
-        cursor = self._con.execute(sql, list(parameters))
+    def rows(self, sql: str, *parameters: Any, **named: Any) -> list[dict[str, Any]]:
+        """An answer as rows; parameters stand for `?`, or for `$name`."""
+        cursor = self._con.execute(sql, named or list(parameters))
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -87,12 +95,24 @@ class Source:
 
     @cached_property
     def descriptions(self) -> dict[tuple[str, str], str]:
-        """dbt's words on every gold column, by table and column: they travel with the edition."""
+        """Dbt's words on every gold column, by table and column: they travel with the edition."""
         rows = self.rows(
             "select table_name, column_name, comment from duckdb_columns() "
             "where schema_name = 'gold' and comment is not null"
         )
         return {(row["table_name"], row["column_name"]): row["comment"].strip() for row in rows}
+
+    def as_of(self, table: str, period: Period, where: str = "true") -> date | None:
+        """The day of the scores or forecasts that belong to a period.
+
+        The first after it, within the period that follows; else the last before its end.
+        """
+        (row,) = self.rows(
+            f"select coalesce(min(as_of_date) filter (as_of_date between $next and $next_end), "
+            f"max(as_of_date) filter (as_of_date < $next)) as as_of_date from gold.{table} where {where}",
+            next=period.next.start, next_end=period.next.end,
+        )  # fmt: skip
+        return row["as_of_date"]
 
     def form(self, unit: str, *, is_fine: bool = False) -> Format:
         """How a unit of kpi_headlines is written."""
@@ -117,10 +137,18 @@ class Source:
         )
 
     def headline_table(
-        self, title: str, headlines: Sequence[Headline], figures: dict[str, dict[str, Any]], unit: str
+        self,
+        title: str,
+        headlines: Sequence[Headline],
+        figures: dict[str, dict[str, Any]],
+        unit: str,
     ) -> Table:
         """Headline figures with the period before and the mean of four."""
-        known = [(headline, figures[headline.metric]) for headline in headlines if headline.metric in figures]
+        known = [
+            (headline, figures[headline.metric])
+            for headline in headlines
+            if headline.metric in figures
+        ]
         rows, tones = [], []
         for headline, row in known:
             form = self.form(row["unit"], is_fine=headline.is_fine)
@@ -145,7 +173,9 @@ class Source:
         height: int | None = None,
     ) -> Figure:  # fmt: skip
         """A chart as it stands on paper."""
-        return Figure(title, _svg(chart, is_half=is_half, height=height), _texts(data), is_half, note)
+        return Figure(
+            title, _svg(chart, is_half=is_half, height=height), _texts(data), is_half, note
+        )
 
 
 @contextmanager
@@ -154,11 +184,6 @@ def opened(settings: Settings, version: PublishedVersion) -> Iterator[Source]:
     path = version.path / "restricted.duckdb"
     with open_edition(settings, path) as con, charts.on_paper():
         yield Source(settings, version, con)
-
-
-def day(value: date | None) -> str:
-    """A day as people write it."""
-    return formats.DAY.text(value)
 
 
 def _change(form: Format, row: dict[str, Any]) -> str:
@@ -185,19 +210,36 @@ def _texts(data: pd.DataFrame) -> list[list[str]]:
     return [[str(value) for value in row] for row in data.itertuples(index=False)]
 
 
+def fonts() -> Path:
+    """Where the letters of charts are: on every machine the same ones, whatever is installed."""
+    import matplotlib as mpl
+
+    return Path(mpl.get_data_path()) / "fonts" / "ttf"
+
+
 def _svg(chart: Any, *, is_half: bool, height: int | None) -> str:
     """A chart as SVG with the letters of `FONT`; nothing is fetched."""
-    import matplotlib
     import vl_convert
 
-    vl_convert.register_font_directory(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf"))
-    width = HALF_WIDTH if is_half else WIDTH
+    vl_convert.register_font_directory(str(fonts()))
+    size = {
+        "width": HALF_WIDTH if is_half else WIDTH,
+        "height": height or (HALF_HEIGHT if is_half else HEIGHT),
+    }
+    soft = {"labelColor": _INK, "titleColor": _INK}
     spec = (
-        chart.properties(width=width, height=height or (HALF_HEIGHT if is_half else HEIGHT))
-        .configure(font=FONT, background="transparent", padding=2, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
-        .configure_axis(labelFontSize=9.5, titleFontSize=10, gridColor="#e3e7ec", domainColor="#9aa5b1", tickColor="#9aa5b1",
-                        labelColor="#3e4c59", titleColor="#3e4c59", titleFontWeight="normal")
-        .configure_legend(labelFontSize=10, labelColor="#3e4c59", symbolSize=60)
+        chart.properties(**size)
+        .configure(
+            font=FONT,
+            background="transparent",
+            padding={"left": 2, "right": 10, "top": 4, "bottom": 2},
+            autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+        )
+        .configure_axis(
+            labelFontSize=9.5, titleFontSize=10, titleFontWeight="normal", gridColor="#e3e7ec",
+            domainColor="#9aa5b1", tickColor="#9aa5b1", **soft,
+        )
+        .configure_legend(labelFontSize=10, labelColor=_INK, symbolSize=60, symbolOpacity=1)
         .configure_text(fontSize=9.5)
         .configure_view(stroke=None)
         .to_dict()

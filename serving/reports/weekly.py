@@ -14,7 +14,7 @@ from serving.dashboards.formats import Measure
 from serving.reports import parts
 from serving.reports.content import Cards, Report, Section, Table, Text
 from serving.reports.periods import Period
-from serving.reports.source import Headline, Source
+from serving.reports.source import WEEK, Headline, Source
 
 CARDS = (
     Headline("mrr", "MRR"),
@@ -96,7 +96,11 @@ def write(source: Source, period: Period) -> Report:
             Section("The week in six numbers", [Cards([source.card(headline, figures) for headline in CARDS])]),
             Section(
                 "Recurring revenue",
-                [parts.waterfall(source, period), table("", REVENUE), _weeks(source, period, "mrr", "MRR at the end of the week")],
+                [
+                    parts.waterfall(source, period),
+                    table("", REVENUE),
+                    _weeks(source, period, "mrr", "MRR at the end of the week"),
+                ],
             ),
             Section("Customers", [table("", CUSTOMERS)]),
             Section(
@@ -118,7 +122,7 @@ def write(source: Source, period: Period) -> Report:
 
 def _weeks(source: Source, period: Period, metric: str, title: str, *, as_bars: bool = False):
     data = _history(source, period, [metric])
-    week = Measure("period_start_on", "Week", formats.DAY)
+    week = Measure("period_start_on", "Week", WEEK)
     unit = source.headlines(period)[metric]["unit"]
     value = Measure("value", title, source.form(unit))
     chart = charts.bars(data, week, [value]) if as_bars else charts.lines(data, week, [value])
@@ -135,7 +139,8 @@ def _history(source: Source, period: Period, metrics: list[str]) -> pd.DataFrame
 
 def _days(source: Source, period: Period):
     data = source.frame(
-        "select day, error_rate, latency_p95_ms, is_complete from gold.kpi_daily where day between ? and ? order by day",
+        "select day, error_rate, latency_p95_ms, is_complete from gold.kpi_daily "
+        "where day between ? and ? order by day",
         period.end - timedelta(days=DAYS - 1), period.end,
     )  # fmt: skip
     of_day = Measure("day", "Day", formats.DAY)
@@ -163,10 +168,9 @@ def _at_risk(source: Source, period: Period) -> list[Table | Text]:
         "select s.as_of_date, c.company_name, c.tier, s.mrr_reporting_minor, s.churn_probability, s.risk_band, "
         "s.mrr_at_risk_reporting_minor, s.is_end_already_set, s.recommended_action "
         "from gold.customer_churn_scores as s join gold.dim_customers as c using (customer_id) "
-        "where s.as_of_date = (select max(as_of_date) from gold.customer_churn_scores where as_of_date <= ?) "
-        "and s.mrr_reporting_minor > 0 "
+        "where s.as_of_date = ? and s.mrr_reporting_minor > 0 "
         "order by s.mrr_at_risk_reporting_minor desc, s.customer_id limit ?",
-        period.next.start, ACCOUNTS,
+        source.as_of("customer_churn_scores", period), ACCOUNTS,
     )  # fmt: skip
     if not rows:
         return [Text("There are no churn scores of that week or before.")]
@@ -181,7 +185,8 @@ def _at_risk(source: Source, period: Period) -> list[Table | Text]:
             [False, False, True, True, True, False],
             [
                 [
-                    row["company_name"] or formats.NOTHING, row["tier"] or formats.NOTHING, amount(row["mrr_reporting_minor"]),
+                    row["company_name"] or formats.NOTHING, row["tier"] or formats.NOTHING,
+                    amount(row["mrr_reporting_minor"]),
                     "has cancelled" if row["is_end_already_set"] else formats.PERCENT.text(row["churn_probability"]),
                     amount(row["mrr_at_risk_reporting_minor"]), row["recommended_action"],
                 ]
@@ -194,8 +199,9 @@ def _at_risk(source: Source, period: Period) -> list[Table | Text]:
 
 def _alerts(source: Source, period: Period) -> list[Table | Text]:
     rows = source.rows(
-        "select fired_at, rule, subject, any_value(severity) as severity, any_value(message) as message from gold.alert_log "
-        "where fired_at >= ? and fired_at < ? group by fired_at, rule, subject order by fired_at, rule, subject",
+        "select fired_at, rule, subject, any_value(severity) as severity, any_value(message) as message "
+        "from gold.alert_log where fired_at >= ? and fired_at < ? "
+        "group by fired_at, rule, subject order by fired_at, rule, subject",
         period.start, period.next.start,
     )  # fmt: skip
     if not rows:
