@@ -31,11 +31,12 @@ def report_dag(kind: str, cron: str) -> DAG:
 
 `issue` writes the report of the period that was over last, from the published version, and keeps it in
 `reports/{kind}/`. While a source is late the period is not complete: it is tried again every hour, for half a day.
-`send` hands it to the mail server of the connection `{CONNECTION}`, once; a delivery that fails is tried again, and each
-attempt is a row in `ops.report_deliveries`.
+`send` hands it to the mail server of the connection `{CONNECTION}`, once; a delivery that fails is tried again, and
+each attempt is a row in `ops.report_deliveries`.
 
 **Nobody gets it?** `send` is skipped while {kind.upper()}_REPORT_RECIPIENTS is not set. The connection is made under
-Admin → Connections (type SMTP). **To issue a period again**, after a correction: `warehouse report {kind} --period … --send`.
+Admin → Connections (type SMTP). **To issue a period again**, after a correction:
+`warehouse report {kind} --period … --send`.
 """,
         **DAG_OPTIONS,
     )

@@ -169,12 +169,8 @@ def report(settings: Settings, kind: str, say: Say) -> Figures:
     say(f"writing the {kind} report")
     kept = due(settings, kind_of(kind))
     return {
-        "kind": kept.kind,
-        "period": kept.period,
-        "revision": kept.revision,
-        "new": kept.is_new,
-        "path": str(kept.pdf),
-    }
+        "period": kept.period, "revision": kept.revision, "new": kept.is_new, "path": str(kept.pdf),
+    }  # fmt: skip
 
 
 def send_report(

@@ -95,20 +95,24 @@ def issue(settings: Settings, kind: Kind, period: str | None = None) -> Kept:
         with source.opened(settings, version) as numbers:
             wanted = _period(numbers, kind, period)
             report = _WRITERS[kind](numbers, wanted)
-        said, hashed = report.said(), report.content_hash()
-        before = newest(settings, kind, wanted.name)
-        if before is not None and before.content_hash == hashed:
-            place(settings, version.path)
-            return before
-        if before is not None:
-            report = replace(
-                report,
-                revision=before.revision + 1,
-                changes=content.differences(_said(before), said),
-            )
-        kept = _keep(settings, kind, report, hashed)
+        kept = keep(settings, report)
     place(settings, version.path)
     return kept
+
+
+def keep(settings: Settings, report: content.Report) -> Kept:
+    """Keep a report: as the issue that says the same, or else as the period's next revision."""
+    kind, hashed = periods.kind_of(report.kind), report.content_hash()
+    before = newest(settings, kind, report.period)
+    if before is not None and before.content_hash == hashed:
+        return before
+    if before is not None:
+        report = replace(
+            report,
+            revision=before.revision + 1,
+            changes=content.differences(report_of(before)["said"], report.said()),
+        )
+    return _write_issue(settings, kind, report, hashed)
 
 
 def due(settings: Settings, kind: Kind) -> Kept:
@@ -152,6 +156,9 @@ def place(settings: Settings, version_folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         for path in (found[-1].html, found[-1].pdf):
             link = folder / f"{kind}{path.suffix}"
+            # renamed over itself, a link would stay beside it
+            if link.exists() and link.samefile(path):
+                continue
             fresh = folder / f".{link.name}.partial"
             fresh.unlink(missing_ok=True)
             os.link(path, fresh)
@@ -181,13 +188,14 @@ def _period(numbers: source.Source, kind: Kind, asked: str | None) -> Period:
     return period
 
 
-def _keep(settings: Settings, kind: Kind, report: content.Report, hashed: str) -> Kept:
+def _write_issue(settings: Settings, kind: Kind, report: content.Report, hashed: str) -> Kept:
     """Write an issue whole or not at all, and put it on record."""
     folder = settings.reports_dir / kind / report.period / f"r{report.revision}"
     kept = Kept(kind, report.period, report.revision, folder, hashed, report.version, is_new=True)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True, mode=0o700)
+    for parent in (settings.reports_dir, settings.reports_dir / kind, folder.parent, partial):
+        parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     issued_at = clock.now(settings)
     said = {"content_hash": hashed, "issued_at": issued_at.isoformat(), "said": report.said()}
     written = json.dumps(report.as_json() | said, ensure_ascii=False, indent=1)
@@ -227,7 +235,3 @@ def _read(kind: Kind, folder: Path) -> Kept:
     return Kept(
         kind, folder.parent.name, int(folder.name[1:]), folder, written["content_hash"], written["version"],
     )  # fmt: skip
-
-
-def _said(kept: Kept) -> dict[str, str]:
-    return report_of(kept)["said"]
