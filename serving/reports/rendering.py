@@ -5,6 +5,7 @@ Reads: the templates beside this file. Writes: nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -20,6 +21,7 @@ from serving.reports.content import Card, Cards, Figure, Report
 from serving.reports.source import fonts
 
 _HERE = Path(__file__).parent
+_NAMED = re.compile(r'\bid="|\burl\(#|href="#')
 _SIZE = re.compile(r'(<svg[^>]*?) width="[\d.]+" height="[\d.]+"')
 
 
@@ -100,6 +102,9 @@ def _in_rows(blocks: Iterable[Any]) -> list[list[Any]]:
 def _drawing(svg: str, title: str) -> Markup:
     """An SVG of ours within the page: as wide as there is room, and named for who can't see it."""
     scaled = _SIZE.sub(r"\1", svg, count=1)
+    # the drawings of a page share one space of names
+    mark = hashlib.sha256(f"{title}{svg}".encode()).hexdigest()[:8]
+    scaled = _NAMED.sub(rf"\g<0>{mark}-", scaled)
     return Markup(scaled.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1))  # noqa: S704 - drawn here
 
 
