@@ -14,7 +14,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -76,7 +76,7 @@ def query(
     """
     if edition not in EDITIONS:
         raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
-    with open_edition(settings, current_file(settings, edition)) as con:
+    with open_current(settings, edition) as con:
         return ask(con, sql, parameters=parameters, limit=limit, seconds=seconds)
 
 
@@ -146,6 +146,28 @@ def current_file(settings: Settings, edition: str) -> Path:
     if not path.exists():
         raise WarehouseError("nothing is published yet", "run `warehouse run` first")
     return path
+
+
+@contextmanager
+def open_current(settings: Settings, edition: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an edition of the version that readers see now.
+
+    Where publishes follow each other fast, a version can be gone between the look at the pointer and its opening: then
+    the next one is looked for.
+
+    Raises:
+        WarehouseError: Nothing is published, or the file can't be opened.
+    """
+    with ExitStack() as opened:
+        while True:
+            seen = (settings.published_dir / "current").resolve()
+            try:
+                con = opened.enter_context(open_edition(settings, current_file(settings, edition)))
+                break
+            except WarehouseError:
+                if seen == (settings.published_dir / "current").resolve():
+                    raise
+        yield con
 
 
 @contextmanager

@@ -64,7 +64,6 @@ TERMS = (
     ("NRR, 30 days", "kpi_daily", "nrr_30d"),
     ("GRR, 30 days", "kpi_daily", "grr_30d"),
     ("Logo churn, 30 days", "kpi_daily", "logo_churn_rate_30d"),
-    ("Net revenue posted", "kpi_daily", "net_revenue_amount"),
     ("Error rate", "kpi_daily", "error_rate"),
     ("Latency", "kpi_daily", "latency_p95_ms"),
     ("Weekly active producers", "kpi_usage_weekly", "weekly_active_producers"),
@@ -72,7 +71,6 @@ TERMS = (
     ("Health score", "kpi_daily", "health_score_mean"),
     ("Churn probability", "customer_churn_scores", "churn_probability"),
     ("MRR at risk", "customer_churn_scores", "mrr_at_risk_reporting_minor"),
-    ("Mean of 4 weeks", "kpi_headlines", "mean_of_four_before"),
 )
 WEEKS, DAYS = 26, 56
 ACCOUNTS = 10
@@ -160,7 +158,7 @@ def _tickets(source: Source, period: Period):
         data, Measure("period_start_on", "Week", formats.DAY), "metric", Measure("value", "Tickets"),
         order=list(names.values()), from_zero=True,
     )  # fmt: skip
-    return source.figure("Tickets by week", data, chart, height=150)
+    return source.figure("Tickets by week", data, chart, height=130)
 
 
 def _at_risk(source: Source, period: Period) -> list[Table | Text]:
@@ -192,7 +190,7 @@ def _at_risk(source: Source, period: Period) -> list[Table | Text]:
                 ]
                 for row in rows
             ],
-            widths=[1.5, 0.9, 0.8, 0.9, 0.9, 2.2],
+            widths=[1.4, 0.85, 0.7, 1, 0.9, 3],
         )
     ]  # fmt: skip
 

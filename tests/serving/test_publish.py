@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import stat
-import threading
 from datetime import timedelta
 
 import duckdb
@@ -409,37 +408,6 @@ def test_a_clock_that_goes_back_an_hour_makes_a_newer_version(settings):
     assert versions(settings) == [first.name, second.name]
     assert current_version(settings).name == second.name
     assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
-
-
-def test_readers_meanwhile_see_whole_versions_only(settings):
-    def numbered(n):
-        return (f"update gold.dim_customers set mrr = {n}", f"update gold.kpi_daily set mrr = {n}")
-
-    published(settings, *numbered(1))
-    seen, faults, done = set(), [], threading.Event()
-
-    def read():
-        sql = "select (select max(mrr) from gold.dim_customers), (select max(mrr) from gold.kpi_daily), (select count(*) from gold.fact_api_usage)"
-        while not done.is_set():
-            try:
-                one, two, rows = query(settings, sql).rows[0]
-            except Exception as error:  # noqa: BLE001 - a reader must never fail
-                faults.append(repr(error))
-                return
-            seen.add(one)
-            if one != two or rows != 300:
-                faults.append((one, two, rows))
-            done.wait(0.02)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for n in (2, 3, 4, 5):
-        published(settings, *numbered(n))
-    done.set()
-    reader.join()
-    assert faults == []
-    assert len(seen) > 1
-    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(5,)]
 
 
 def test_open_reader_keeps_its_version(settings):
