@@ -1,7 +1,7 @@
 """Charts in one style: lines, bars, a waterfall, a heat map, a fan of forecasts; all of them fit a phone.
 
-What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are drawn as
-calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
+What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are
+drawn as calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -18,8 +18,12 @@ import pandas as pd
 from serving.dashboards.formats import Format, Measure
 
 HEIGHT = 260
+# Where an axis of lines begins.
+Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
+# Ticks of an axis in log: 1, 3, 10, 30, …
+_DECADES = [first * 10**power for power in range(7) for first in (1, 3)]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Palette:
         series: Of series, in order; told apart by the colour-blind too.
         good: Gains.
         bad: Losses.
+        fair: A little less than good.
+        warn: A little less than bad.
         neutral: What is neither.
         ink: Text and rules.
         scale: From little to much.
@@ -38,6 +44,8 @@ class Palette:
     series: tuple[str, ...]
     good: str
     bad: str
+    fair: str
+    warn: str
     neutral: str
     ink: str
     scale: tuple[str, ...]
@@ -45,14 +53,21 @@ class Palette:
 
 _LIGHT = Palette(
     series=("#1f5fbf", "#d9730d", "#0f8a6c", "#8e4ec6", "#c2255c", "#5c6b7d", "#b08900", "#2aa3c9"),
-    good="#0f8a6c", bad="#c9372c", neutral="#5c6b7d", ink="#1b2430",
+    good="#0f8a6c", bad="#c9372c", fair="#7cc4ad", warn="#e0a100", neutral="#5c6b7d", ink="#1b2430",
     scale=("#eef4fc", "#a9c8f0", "#5a93de", "#1f5fbf", "#123d80"),
 )  # fmt: skip
 _DARK = Palette(
     series=("#6ea8ff", "#ff9f4a", "#3ecfa6", "#c69bf2", "#ff7aa8", "#9aa9bd", "#e3c04a", "#6fd3ee"),
-    good="#3ecfa6", bad="#ff7b6e", neutral="#9aa9bd", ink="#e6ebf2",
+    good="#2fb48f", bad="#ff7b6e", fair="#8fdcc4", warn="#e3b341", neutral="#9aa9bd", ink="#e6ebf2",
     scale=("#16263d", "#1f4479", "#2f68b8", "#6ea8ff", "#c5dcff"),
 )  # fmt: skip
+
+# Series that mean something good or bad look like it on every page.
+TONES = {
+    "Excellent": "good", "Good": "fair", "At Risk": "warn", "Critical": "bad", "Not scored": "neutral",
+    "Low": "fair", "Medium": "warn", "High": "bad",
+    "Expansion": "good", "Reactivation": "fair", "Contraction": "warn", "Churn": "bad",
+}  # fmt: skip
 
 
 _is_paper: ContextVar[bool] = ContextVar("is_paper", default=False)
@@ -78,7 +93,7 @@ def palette() -> Palette:
 
 
 def lines(
-    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, from_zero: bool = False
+    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, scale: Start = "near"
 ) -> alt.LayerChart:
     """Lines over days or months, one a measure.
 
@@ -86,11 +101,9 @@ def lines(
         data: A row a day or month, with `x`, the measures, and `is_complete` where a row may not be over.
         x: The day or month.
         measures: What is drawn; all of one form.
-        from_zero: Whether the axis begins at zero.
+        scale: Where the axis begins: near the values, or at zero; log for values of very different size.
     """
-    return _lines(
-        _long(data, x, measures), measures[0].form, [m.label for m in measures], from_zero
-    )
+    return _lines(_long(data, x, measures), measures[0].form, [m.label for m in measures], scale)
 
 
 def lines_by(
@@ -100,23 +113,24 @@ def lines_by(
     measure: Measure,
     *,
     order: Sequence[str] = (),
-    from_zero: bool = False,
+    scale: Start = "near",
 ) -> alt.LayerChart:
     """Lines over days or months, one for each value of the column `series`."""
     names = [name for name in order if name in set(data[series])] or sorted(data[series].unique())
     long = _long(data, x, [measure])
     long["series"] = data[series].to_numpy()
-    return _lines(long, measure.form, names, from_zero)
+    return _lines(long, measure.form, names, scale)
 
 
-def _lines(
-    long: pd.DataFrame, form: Format, names: Sequence[str], from_zero: bool
-) -> alt.LayerChart:
+def _lines(long: pd.DataFrame, form: Format, names: Sequence[str], start: Start) -> alt.LayerChart:
     color = _by_series(names)
-    y = alt.Y("value:Q", axis=_axis(form), scale=alt.Scale(zero=from_zero), title=None)
+    scale, axis = alt.Scale(zero=start == "zero"), _axis(form)
+    if start == "log":
+        scale, axis.values = alt.Scale(type="log", nice=False), _DECADES
+    y = alt.Y("value:Q", axis=axis, scale=scale, title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
     layers = [
-        base.mark_line(strokeWidth=2, interpolate="monotone").transform_filter("datum.is_complete"),
+        base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),
         base.mark_point(size=60, opacity=0, filled=True),
     ]
     if not long["is_complete"].all():
@@ -176,7 +190,7 @@ def areas_by(
     long["place"] = long["series"].map({name: number for number, name in enumerate(names)})
     return (
         alt.Chart(long)
-        .mark_area(opacity=0.85, interpolate="monotone")
+        .mark_area(opacity=0.85)
         .encode(
             x=_when(long),
             y=alt.Y("value:Q", axis=_axis(measure.form), title=None, stack="zero"),
@@ -188,24 +202,23 @@ def areas_by(
     )
 
 
-def ranked(data: pd.DataFrame, category: Measure, measure: Measure) -> alt.LayerChart:
-    """Horizontal bars with their numbers beside them, in the order of the rows."""
+def ranked(
+    data: pd.DataFrame, category: Measure, measure: Measure, text: Measure | None = None
+) -> alt.LayerChart:
+    """Horizontal bars with their numbers (or `text`) beside them, in the order of the rows."""
+    written = text or measure
     shown = pd.DataFrame(
         {
             "category": [category.form.text(value) for value in data[category.key]],
             "value": data[measure.key],
-            "value_text": [measure.form.text(value) for value in data[measure.key]],
+            "value_text": [written.form.text(value) for value in data[written.key]],
         }
     )
-    y = alt.Y(
-        "category:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=150, ticks=False, domain=False),
-    )
-    top = float(shown["value"].max() or 0)
+    axis = alt.Axis(labelLimit=150, ticks=False, domain=False)
+    y = alt.Y("category:N", sort=None, title=None, axis=axis)
     # room on the right for the number of the longest bar
-    x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, top * 1.28 or 1]))
+    top = float(shown["value"].max() or 0) * 1.35
+    x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, top or 1]))
     tooltip = [
         alt.Tooltip("category:N", title=category.label),
         alt.Tooltip("value_text:N", title=measure.label),
@@ -295,12 +308,23 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
     colors = palette()
     low, high = shown["value"].min(), shown["value"].max()
     base = alt.Chart(shown).encode(
-        x=alt.X("x:O", title=x.label, axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top")),
-        y=alt.Y("y:O", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X(
+            "x:O",
+            title=x.label,
+            axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top"),
+        ),
+        y=alt.Y(
+            "y:O",
+            sort=None,
+            title=None,
+            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False),
+        ),
         tooltip=[
-            alt.Tooltip("y:N", title=y.label), alt.Tooltip("x:N", title=x.label), alt.Tooltip("value_text:N", title=measure.label),
+            alt.Tooltip("y:N", title=y.label),
+            alt.Tooltip("x:N", title=x.label),
+            alt.Tooltip("value_text:N", title=measure.label),
         ],
-    )  # fmt: skip
+    )
     dark_text, light_text = "#10151d", "#ffffff"
     middle = (low + high) / 2
     is_strong = f"datum.value > {middle}" if colors is _LIGHT else f"datum.value <= {middle}"
@@ -345,9 +369,10 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     y = alt.Y("value:Q", axis=_axis(measure.form), scale=alt.Scale(zero=False), title=None)
     when = _when(pd.concat([past, future]))
     names = ["Actual", "Expected", "85 % interval"]
+    actual, expected = colors.series[:2]
     color = alt.Color(
-        "kind:N", title=None, scale=alt.Scale(domain=names, range=[colors.series[0], colors.series[1], colors.series[1]]),
-        legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
+        "kind:N", title=None, scale=alt.Scale(domain=names, range=[actual, expected, expected]),
+        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0, symbolOpacity=1),
     )  # fmt: skip
     past["kind"], future["kind"] = names[0], names[1]
     band = future.assign(kind=names[2])
@@ -372,7 +397,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
 
 
 def _long(data: pd.DataFrame, x: Measure, measures: Sequence[Measure]) -> pd.DataFrame:
-    """A row for each point: when, value, both as text, series, is_complete, is_tail (from the last complete point on)."""
+    """A row a point: when and value, both as text too, series, is_complete, is_tail (from the last complete one on)."""
     is_complete = (
         data["is_complete"].astype(bool)
         if "is_complete" in data
@@ -422,8 +447,16 @@ def _axis(form: Format) -> alt.Axis:
 
 def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
     """A colour for each series; one alone needs no legend."""
-    scale = alt.Scale(domain=list(names), range=list(palette().series[: len(names)]))
-    legend = alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
+    colors = palette()
+    plain = iter(colors.series)
+    chosen = [
+        getattr(colors, TONES[name]) if name in TONES else next(plain, colors.neutral)
+        for name in names
+    ]
+    scale = alt.Scale(domain=list(names), range=chosen)
+    legend = alt.Legend(
+        orient="top", title=None, labelLimit=160, columns=alt.ExprRef("width < 420 ? 3 : 6")
+    )
     return channel("series:N", scale=scale, legend=legend if len(names) > 1 else None)
 
 

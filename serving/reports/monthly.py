@@ -211,7 +211,7 @@ def _retention(
         source.figure("Revenue kept from month to month", data[["month_start_on", "nrr", "grr"]],
                       charts.lines(data, month, kept), is_half=True),
         source.figure("Logo churn in the month", data[["month_start_on", "logo_churn_rate"]],
-                      charts.lines(data, month, churn, from_zero=True), is_half=True),
+                      charts.lines(data, month, churn, scale="zero"), is_half=True),
     ]  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def _days(source: Source, period: Period):
         ("Error rate by day", "error_rate", formats.PERCENT_FINE),
         ("Latency by day, 95th percentile", "latency_p95_ms", formats.MILLISECONDS),
     ):
-        chart = charts.lines(data, of_day, [Measure(key, title, form)], from_zero=True)
+        chart = charts.lines(data, of_day, [Measure(key, title, form)], scale="zero")
         yield source.figure(title, data[["day", key]], chart, is_half=True)
 
 
@@ -156,7 +156,7 @@ def _tickets(source: Source, period: Period):
     data["metric"] = data["metric"].map(names)
     chart = charts.lines_by(
         data, Measure("period_start_on", "Week", formats.DAY), "metric", Measure("value", "Tickets"),
-        order=list(names.values()), from_zero=True,
+        order=list(names.values()), scale="zero",
     )  # fmt: skip
     return source.figure("Tickets by week", data, chart, height=130)
 

@@ -41,10 +41,10 @@ def draw(context: Context) -> None:
         parts.nothing("No recurring revenue for this choice.")
         return
     _cards(context, table, months)
-    left, right = parts.side_by_side()
+    cells = parts.cells()
     of = columns_of(table)
     month = of("month_start_on", "Month", formats.MONTH)
-    with left:
+    with next(cells):
         mrr = of("mrr_reporting_minor", "MRR", context.money)
         parts.panel(
             context,
@@ -53,13 +53,12 @@ def draw(context: Context) -> None:
             [month, mrr],
             lambda data: charts.bars(data, month, [mrr]),
         )
-    with right:
+    with next(cells):
         _retention(context, chosen, months, month)
     _waterfall(context, table, months)
     _movements(context, table, months, month)
     if chosen.dimension:
-        st.caption("Cohorts and the forecast are of all customers: they have no dimensions.")
-        return
+        parts.of_everybody("Cohorts and the forecast")
     _cohorts(context)
     _forecast(context, period)
 
@@ -100,10 +99,7 @@ def _retained(chosen: Slice) -> tuple[Measure, Measure, Measure]:
 
 def _cards(context: Context, table: str, months: pd.DataFrame) -> None:
     over = months[months["is_complete"].astype(bool)].to_dict("records")
-    if not over:
-        parts.nothing("No month of this choice is over yet.")
-        return
-    now, before = over[-1], over[-2] if len(over) > 1 else {}
+    now, before, *_ = [*over[::-1], {}, {}]
     of = columns_of(table)
     nrr, grr, churn = _retained(Slice("any" if table == "kpi_revenue_by_dimension" else None))
     measures = (
@@ -116,15 +112,7 @@ def _cards(context: Context, table: str, months: pd.DataFrame) -> None:
         of("quick_ratio", "Quick ratio", formats.RATIO),
         of("ltv_minor", "LTV", context.money),
     )  # fmt: skip
-    before_text = formats.MONTH.text(before.get("month_start_on"))
-    parts.cards(
-        context,
-        f"In {formats.MONTH.text(now['month_start_on'])}",
-        measures,
-        now,
-        before,
-        before_text,
-    )
+    parts.month_cards(context, measures, now, before)
 
 
 def _retention(context: Context, chosen: Slice, months: pd.DataFrame, month: Measure) -> None:
@@ -145,6 +133,7 @@ def _waterfall(context: Context, table: str, months: pd.DataFrame) -> None:
             key="month", width=220,
         )  # fmt: skip
     row = names[chosen]
+    partly = "" if row["is_complete"] else f" ({charts.PARTIAL})"
     opening, closing = "opening_mrr_reporting_minor", "mrr_reporting_minor"
     steps = pd.DataFrame(
         [("Opening", row[opening], True, f"{table}.{opening}")]
@@ -156,7 +145,7 @@ def _waterfall(context: Context, table: str, months: pd.DataFrame) -> None:
         context, "From opening to closing MRR", steps,
         [Measure("step", "Step", formats.TEXT), Measure("amount", "Amount", context.money)],
         lambda data: charts.waterfall(data, "step", "amount", "is_total", context.money),
-        note=f"{chosen}{'' if row['is_complete'] else f' ({charts.PARTIAL})'}",
+        note=f"{chosen}{partly}; the axis is cut where all steps are far above 0",
         defined=[Measure("", step, source=source) for step, source in steps[["step", "source"]].to_numpy()],
     )  # fmt: skip
 
@@ -186,15 +175,15 @@ def _cohorts(context: Context) -> None:
     parts.panel(
         context, "Cohorts", cells, [cohort, since, of("cohort_customers", "Customers"), *shown.values()],
         lambda data: charts.heat(data, since, cohort, measure),
-        note=f"{measure.label}, by month of the first MRR and months since; pale: {charts.PARTIAL}",
+        note=f"{measure.label}, by month of the first MRR and months since",
     )  # fmt: skip
 
 
 def _forecast(context: Context, period: Period) -> None:
     of = columns_of("forecasts")
     ahead = context.ask(
-        f"select *, target_on as day from (select * replace ({context.amounts('baseline', 'pessimistic', 'optimistic')}) "
-        "from gold.forecasts where is_latest and metric = 'mrr') order by target_on"
+        f"select * replace ({context.amounts('baseline', 'pessimistic', 'optimistic')}), target_on as day "
+        "from gold.forecasts where is_latest and metric = 'mrr' order by target_on"
     )
     known = context.ask(
         "select day, mrr_amount from gold.kpi_daily where is_complete and day >= ? order by day",
