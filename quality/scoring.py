@@ -33,6 +33,18 @@ create table if not exists data_quality_issues (
 create table if not exists data_quality_taken_in (ordinal bigint);
 """
 
+# What gold has of them beside the rows themselves: the trend of each layer.
+DAILY = f"""
+select md5(layer || '|' || date_partition) as id, layer, date_partition,
+    {", ".join(f"avg({dimension}) as {dimension}" for dimension in DIMENSIONS)}, avg(overall_score) as overall_score,
+    count(*) as tables, count(*) filter (overall_score < 1) as lowered_tables,
+    cast(sum(check_count) as bigint) as check_count, cast(sum(failed_count) as bigint) as failed_count
+from (
+    select *, split_part(split_part(table_name, '.', 1), '_', 1) as layer from gold.data_quality_scores
+) as scores
+group by layer, date_partition order by date_partition, layer
+"""
+
 DESCRIPTIONS = {
     "data_quality_scores": {
         "": "One row per table and day on which it was checked: METRICS.md, section 9.",
@@ -46,6 +58,22 @@ DESCRIPTIONS = {
         "timeliness": "The same of timeliness: is it late, or in the future.",
         "validity": "The same of validity: may the values be what they are.",
         "overall_score": "Mean over the dimensions that have checks.",
+        "check_count": "Checks made.",
+        "failed_count": "Of them, those that failed.",
+    },
+    "data_quality_daily": {
+        "": "One row per layer and day: the mean over its tables' scores of that day.",
+        "id": "Hash of the grain.",
+        "layer": "raw, bronze, silver or gold.",
+        "date_partition": "Day of the checks, in the reporting time zone.",
+        "completeness": "Mean of the tables' scores of completeness.",
+        "accuracy": "The same of accuracy.",
+        "consistency": "The same of consistency.",
+        "timeliness": "The same of timeliness.",
+        "validity": "The same of validity.",
+        "overall_score": "Mean of the tables' overall scores.",
+        "tables": "Tables checked.",
+        "lowered_tables": "Of them, those with a check that failed.",
         "check_count": "Checks made.",
         "failed_count": "Of them, those that failed.",
     },

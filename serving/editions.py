@@ -19,7 +19,7 @@ from warehouse import duck, locks
 from warehouse.settings import Settings
 
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
-MADE_AT_PUBLISH = frozenset({"data_quality_scores", "data_quality_issues", "alert_log"})
+MADE_AT_PUBLISH = frozenset({*scoring.DESCRIPTIONS, "alert_log"})
 OPS_TABLES = (
     "builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry", "reports", "report_deliveries",
 )  # fmt: skip
@@ -285,10 +285,12 @@ def _write_ops(con: duckdb.DuckDBPyConnection, settings: Settings, gold: set[str
         for table in OPS_TABLES:
             if table in present:
                 con.execute(f"create table ops.{table} as select * from ledger.{table}")
-        for table, columns in scoring.DESCRIPTIONS.items():
+        for table in ("data_quality_scores", "data_quality_issues"):
             con.execute(
                 f"create table gold.{table} as select * from ledger.{table} order by table_name, id"
             )
+        con.execute(f"create table gold.data_quality_daily as {scoring.DAILY}")
+        for table, columns in scoring.DESCRIPTIONS.items():
             for column, text in columns.items():
                 what = f"column gold.{table}.{column}" if column else f"table gold.{table}"
                 con.execute(f"comment on {what} is {_literal(text)}")

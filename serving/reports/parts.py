@@ -1,6 +1,6 @@
 """Parts that both reports have: the waterfall of MRR, what words mean, how far data are complete.
 
-Reads: gold.kpi_headlines, complete_through, completeness_ledger, data_quality_scores, data_quality_issues.
+Reads: gold.kpi_headlines, complete_through, completeness_ledger, data_quality_daily, data_quality_issues.
 """
 
 from __future__ import annotations
@@ -103,9 +103,8 @@ def completeness(source: Source) -> Section:
 
 def _quality(source: Source) -> list[Text | Table]:
     (score,) = source.rows(
-        "select date_partition, avg(overall_score) as score, count(*) as tables, "
-        "count(*) filter (overall_score < 1) as lowered from gold.data_quality_scores "
-        "where starts_with(table_name, 'gold.') group by date_partition order by date_partition desc limit 1"
+        "select date_partition, overall_score, tables, lowered_tables from gold.data_quality_daily "
+        "where layer = 'gold' order by date_partition desc limit 1"
     ) or [None]
     issues = source.rows(
         "select table_name, expectation, severity, first_seen_at, recommendation from gold.data_quality_issues "
@@ -115,12 +114,12 @@ def _quality(source: Source) -> list[Text | Table]:
         return []
     lowered = (
         "all of them at 100 %"
-        if not score["lowered"]
-        else f"{score['lowered']} of them below 100 %"
+        if not score["lowered_tables"]
+        else f"{score['lowered_tables']} of them below 100 %"
     )
     said = Text(
         f"Mean quality score of {score['tables']} gold tables, checked on {formats.DAY.text(score['date_partition'])}: "
-        f"{formats.PERCENT.text(score['score'])}, {lowered}. Open issues: {len(issues) or 'none'}."
+        f"{formats.PERCENT.text(score['overall_score'])}, {lowered}. Open issues: {len(issues) or 'none'}."
     )  # fmt: skip
     if not issues:
         return [said]

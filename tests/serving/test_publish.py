@@ -341,6 +341,8 @@ def test_scores_and_issues_travel_with_both_editions(settings):
         assert query(settings, issues, edition=edition).rows == [
             ("gold.kpi_daily", "is fresh", "wake it")
         ]
+    daily = "select layer, completeness, timeliness, overall_score, tables, lowered_tables from gold.data_quality_daily"
+    assert query(settings, daily, edition="analyst").rows == [("gold", 1.0, 0.0, 0.5, 2, 1)]
     # what was found quotes rows
     found = "select detail from gold.data_quality_issues"
     assert ("acc_ada is late",) in query(settings, found).rows
