@@ -239,6 +239,7 @@ def _svg(chart: Any, *, is_half: bool, height: int | None) -> str:
             labelFontSize=9.5, titleFontSize=10, titleFontWeight="normal", gridColor="#e3e7ec",
             domainColor="#9aa5b1", tickColor="#9aa5b1", **soft,
         )
+        .configure_axisX(labelSeparation=12)
         .configure_legend(labelFontSize=10, labelColor=_INK, symbolSize=60, symbolOpacity=1)
         .configure_text(fontSize=9.5)
         .configure_view(stroke=None)
