@@ -17,17 +17,19 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from serving.publish import current_version
-from serving.reports import content, monthly, periods, rendering, source, weekly
+from serving.reports import content, periods
 from serving.reports.periods import Kind, Period
 from warehouse import clock, ledger, locks
 from warehouse.errors import NothingToDo, WarehouseError
 from warehouse.settings import Settings
 
-_WRITERS = {"weekly": weekly.write, "monthly": monthly.write}
+if TYPE_CHECKING:
+    from serving.reports.source import Source
+
 _REVISION = re.compile(r"r(\d+)")
 _TABLE = """
 create table if not exists reports (
@@ -88,13 +90,17 @@ def issue(settings: Settings, kind: Kind, period: str | None = None) -> Kept:
         CallError: It is no such period.
         WarehouseError: Nothing is published, or the period is not complete.
     """
+    # what draws and sets is heavy; a publish, which links what is kept, does without it
+    from serving.reports import monthly, source, weekly
+
     version = current_version(settings)
     if version is None:
         raise WarehouseError("nothing is published yet", "run `warehouse run` first")
     with locks.hold(settings.reports_dir, what=f"{kind} report", timeout=settings.lock_timeout):
         with source.opened(settings, version) as numbers:
             wanted = _period(numbers, kind, period)
-            report = _WRITERS[kind](numbers, wanted)
+            write = weekly.write if kind == "weekly" else monthly.write
+            report = write(numbers, wanted)
         kept = keep(settings, report)
     place(settings, version.path)
     return kept
@@ -165,7 +171,7 @@ def place(settings: Settings, version_folder: Path) -> None:
             fresh.replace(link)
 
 
-def _period(numbers: source.Source, kind: Kind, asked: str | None) -> Period:
+def _period(numbers: Source, kind: Kind, asked: str | None) -> Period:
     unit = "week" if kind == "weekly" else "month"
     complete = {
         row["period_start_on"]
@@ -190,6 +196,8 @@ def _period(numbers: source.Source, kind: Kind, asked: str | None) -> Period:
 
 def _write_issue(settings: Settings, kind: Kind, report: content.Report, hashed: str) -> Kept:
     """Write an issue whole or not at all, and put it on record."""
+    from serving.reports import rendering
+
     folder = settings.reports_dir / kind / report.period / f"r{report.revision}"
     kept = Kept(kind, report.period, report.revision, folder, hashed, report.version, is_new=True)
     partial = folder.with_name(f".{folder.name}.partial")
