@@ -14,16 +14,21 @@ from pathlib import Path
 import duckdb
 
 from serving import pii
+from serving.alerts.log import COLUMNS as ALERT_COLUMNS
 from warehouse import duck, locks
 from warehouse.settings import Settings
 
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
 MADE_AT_PUBLISH = frozenset({"data_quality_scores", "alert_log"})
-OPS_TABLES = ("builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry")
+OPS_TABLES = (
+    "builds", "check_runs", "check_results", "publishes", "alert_log", "alert_deliveries", "alert_snoozes", "model_registry",
+)  # fmt: skip
 # Free text that may quote values of rows.
 OPS_ANALYST_DROPS = {
     "check_results": ("observed", "detail"),
     "alert_log": ("subject", "message"),
+    "alert_deliveries": ("title", "body", "error"),
+    "alert_snoozes": ("subject", "reason"),
     "model_registry": ("details", "file", "sha256"),
 }
 UNKNOWN_MEMBERS = ("unknown",)
@@ -61,11 +66,6 @@ select md5(table_name || '|' || gate || '|' || date_partition) as id, table_name
 from scored group by table_name, gate, date_partition, run_id
 order by date_partition, table_name, gate
 """
-
-_NO_ALERTS = (
-    "create table gold.alert_log "
-    "(fired_at timestamp, rule varchar, severity varchar, subject varchar, message varchar)"
-)
 
 
 def columns_of(
@@ -314,9 +314,18 @@ def _write_ops(con: duckdb.DuckDBPyConnection, settings: Settings, gold: set[str
         if "data_quality_scores" not in gold:
             con.execute(_QUALITY_SCORES)
         if "alert_log" not in gold:
-            con.execute(
-                "create table gold.alert_log as select * from ledger.alert_log"
-                if "alert_log" in present
-                else _NO_ALERTS
-            )
+            _write_alerts(con, is_logged="alert_log" in present)
         con.execute("detach ledger")
+
+
+def _write_alerts(con: duckdb.DuckDBPyConnection, *, is_logged: bool) -> None:
+    """The alerts' log as a table of gold, with its columns described; a log of before may lack some of them."""
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in ALERT_COLUMNS.items())
+    con.execute(f"create table gold.alert_log ({columns})")
+    if is_logged:
+        con.execute("insert into gold.alert_log by name select * from ledger.alert_log")
+    con.execute(
+        "comment on table gold.alert_log is 'One row per rule, subject and period that was judged, and per failed task.'"
+    )
+    for name, (_, description) in ALERT_COLUMNS.items():
+        con.execute(f"comment on column gold.alert_log.{name} is {_literal(description)}")

@@ -74,7 +74,13 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
     transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
+
+    alert_slack_url: str | None = Field(None, validation_alias="ALERT_SLACK_URL", repr=False)
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
+    alert_oncall_url: str | None = Field(None, validation_alias="ALERT_ONCALL_URL", repr=False)
+    alert_email_to: str | None = Field(None, validation_alias="ALERT_EMAIL_TO")
+    smtp_url: str | None = Field(None, validation_alias="SMTP_URL", repr=False)
+    email_from: str | None = Field(None, validation_alias="EMAIL_FROM")
 
     @field_validator("home")
     @classmethod
@@ -122,7 +128,8 @@ class Settings(BaseSettings):
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
         "inputs_location",
         "stripe_api_key", "support_token", "usage_token", "pseudonym_key", "as_of", "failpoint",
-        "alert_webhook_url", mode="before",
+        "alert_slack_url", "alert_webhook_url", "alert_oncall_url", "alert_email_to", "smtp_url", "email_from",
+        mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
