@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PEERS := dlt target-duckdb pyairbyte
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format up soak lock bench bench-usage bench-landing bench-peers
+.PHONY: help install demo test lint format up dashboard soak lock bench bench-usage bench-landing bench-peers
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ format: .venv/installed ## let ruff format
 
 up: .venv/installed ## Airflow with the DAGs on the sandbox, until Ctrl-C
 	$(BIN)/warehouse up
+
+dashboard: .venv/installed ## the dashboards on the published edition, until Ctrl-C
+	$(BIN)/warehouse dashboard
 
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock

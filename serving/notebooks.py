@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.publish import PublishedVersion, current_version
 from warehouse.errors import NothingToDo, WarehouseError
-from warehouse.settings import PROJECT_ROOT, Settings, child_environment
+from warehouse.settings import PROJECT_ROOT, Settings, reader_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,17 +142,7 @@ pre {{ white-space: pre-wrap; }}
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What a kernel needs to find the edition and this project, and to draw into the notebook."""
-    found = child_environment(
-        settings,
-        WAREHOUSE_HOME=str(settings.home),
-        WAREHOUSE_MODE=settings.mode,
-        WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
-        WAREHOUSE_THREADS=str(settings.threads),
-        REPORTING_CURRENCY=settings.reporting_currency,
-        REPORTING_TIMEZONE=settings.reporting_timezone,
-    )
-    roots = (str(PROJECT_ROOT), found.get("PYTHONPATH"))
-    found["PYTHONPATH"] = os.pathsep.join(root for root in roots if root)
+    found = reader_environment(settings)
     found.pop("MPLBACKEND", None)
     return found
 

@@ -77,8 +77,32 @@ def query(
     if edition not in EDITIONS:
         raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
     with open_edition(settings, current_file(settings, edition)) as con:
-        _only_select(con, sql)
-        return _run(con, sql, parameters, limit, seconds)
+        return ask(con, sql, parameters=parameters, limit=limit, seconds=seconds)
+
+
+def ask(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    *,
+    parameters: list[Any] | None = None,
+    limit: int = ROWS,
+    seconds: float = SECONDS,
+) -> Table:
+    """Run one select on what `open_edition` opened: several answers of one version.
+
+    Args:
+        con: The open edition.
+        sql: One select (or explain, describe, show, summarize).
+        parameters: Values for `?`.
+        limit: Most rows to return.
+        seconds: Longest time to run.
+
+    Raises:
+        CallError: The statement isn't a select, or DuckDB can't make sense of it.
+        WarehouseError: The time is up.
+    """
+    _only_select(con, sql)
+    return _run(con, sql, parameters, limit, seconds)
 
 
 def query_landing(

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     alert_email_to: str | None = Field(None, validation_alias="ALERT_EMAIL_TO")
     smtp_url: str | None = Field(None, validation_alias="SMTP_URL", repr=False)
     email_from: str | None = Field(None, validation_alias="EMAIL_FROM")
+    dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DASHBOARD_PORT")
 
     @field_validator("home")
     @classmethod
@@ -252,6 +253,22 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """
     ours = set(settings.environment())
     return {name: value for name, value in os.environ.items() if name not in ours} | extra
+
+
+def reader_environment(settings: Settings) -> dict[str, str]:
+    """Environment for a child process of ours that only reads editions: it finds them and this project, and gets no secret."""
+    found = child_environment(
+        settings,
+        WAREHOUSE_HOME=str(settings.home),
+        WAREHOUSE_MODE=settings.mode,
+        WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
+        WAREHOUSE_THREADS=str(settings.threads),
+        REPORTING_CURRENCY=settings.reporting_currency,
+        REPORTING_TIMEZONE=settings.reporting_timezone,
+    )
+    roots = (str(PROJECT_ROOT), found.get("PYTHONPATH"))
+    found["PYTHONPATH"] = os.pathsep.join(root for root in roots if root)
+    return found
 
 
 def environment_is_set(name: str) -> bool:

@@ -473,6 +473,8 @@ PROMISES: dict[str, Promise] = {
     ),
     "metric_days": Promise(required=False),
     "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
+    "kpi_marketing_monthly": Promise(required=False, may_be_empty=True),
+    "kpi_activity_by_dimension": Promise(required=False, of_customers=True),
     "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_funnels": Promise(required=False, of_customers=True),
     "kpi_health_daily": Promise(required=False, of_customers=True),

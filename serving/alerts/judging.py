@@ -21,7 +21,7 @@ WEEK = timedelta(days=7)
 ENOUGH = 3
 #: A weekday's own scatter is taken from so many of them; it needs half.
 SCATTER_WEEKS = 12
-#: The median absolute deviation of a normal distribution × this = its standard deviation.
+#: The median absolute deviation of a normal distribution, times this, = its standard deviation.
 MAD_TO_DEVIATION = 1.4826
 #: Twelve values may lie close together by chance: a scatter below this share of the level is not believed.
 LEAST_SCATTER = 0.04
@@ -188,7 +188,7 @@ def bursts(
 ) -> tuple[list[Burst], int]:
     """Every burst of rows in any window that ends after an instant.
 
-    A count only grows at a row, so it is enough to look back from each row: over `(row − window, row]`. Windows with too many that
+    A count only grows at a row, so it is enough to look back from each row: over `(row - window, row]`. Windows with too many that
     overlap are one burst.
 
     Args:

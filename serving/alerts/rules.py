@@ -7,7 +7,7 @@ Run: by `serving.alerts.evaluation`; `warehouse alerts rules` shows them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
 Window = Literal["day", "month", "publish"]
+Wrong = Callable[[str], CallError]
 
 OURS = Path(__file__).with_name("rules.yml")
 SEVERITIES = ("info", "warning", "critical")
@@ -43,10 +44,12 @@ class Limit:
     Attributes:
         amount: 0.15 for "15%", 0.02 for "2 points".
         is_relative: A share of the baseline ("15%" of a change).
+        said: As it stands in the file.
     """
 
     amount: float
     is_relative: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,47 +183,48 @@ def _rule(name: str, words: Mapping[str, Any], file: str) -> Rule | None:
     if missing := [key for key in _NEEDED if not words.get(key)]:
         raise wrong(f"{missing[0]} is missing")
     said = _Words(**words)
-    for key in ("title", "owner", "what_to_do"):
+    for key in ("title", "owner", "what_to_do", "incident"):
         if not isinstance(getattr(said, key), str):
             raise wrong(f"{key} is no text")
-    if said.severity not in SEVERITIES:
-        raise wrong(f"severity '{said.severity}' is none of {', '.join(SEVERITIES)}")
-    if said.unit not in UNITS:
-        raise wrong(f"unit '{said.unit}' is none of {', '.join(UNITS)}")
+    _one_of(said.severity, SEVERITIES, "severity", wrong)
+    _one_of(said.unit, UNITS, "unit", wrong)
     channels = _texts(said.channels, "channels", wrong)
     for channel in channels:
-        if channel not in CHANNELS:
-            raise wrong(f"channel '{channel}' is none of {', '.join(CHANNELS)}")
+        _one_of(channel, CHANNELS, "channel", wrong)
     if "oncall" in channels and said.severity != "critical":
         raise wrong("only severity critical goes to channel oncall")
     needs = _texts(said.needs, "needs", wrong)
     for need in needs:
-        if need.split(".")[0] not in SOURCES:
-            raise wrong(f"needs '{need}', which is no source: {', '.join(SOURCES)}")
+        _one_of(need.split(".")[0], tuple(SOURCES), "source", wrong)
     window = _window(said.window, wrong)
-    metric = _metric(said.metric, window, wrong)
-    condition = _condition(said.condition, wrong)
-    if window not in ("day", "month") and (set(condition) - set(LEVELS) or len(condition) > 1):
-        raise wrong(f"a window of {said.window} knows one condition, above or below")
-    if window == "month" and set(condition) & set(SCATTERS):
-        raise wrong("unusual values are looked for among days only")
-    history = said.history if said.history is not None else 6 if window == "month" else 4
-    if not isinstance(history, int) or isinstance(history, bool) or not 1 <= history <= 12:
-        raise wrong("history is a number of periods from 1 to 12")
     return Rule(
-        name=name, title=said.title, owner=said.owner, severity=said.severity, metric=metric,
-        condition=condition, window=window, needs=needs, history=history, channels=channels,
+        name=name, title=said.title, owner=said.owner, severity=said.severity,
+        metric=_metric(said.metric, window, wrong), condition=_condition(said.condition, window, wrong),
+        window=window, needs=needs, history=_history(said.history, window, wrong), channels=channels,
         what_to_do=said.what_to_do, unit=said.unit, incident=said.incident or name,
     )  # fmt: skip
 
 
-def _texts(said: Any, key: str, wrong: Any) -> tuple[str, ...]:
+def _one_of(said: Any, known: tuple[str, ...], what: str, wrong: Wrong) -> None:
+    if said not in known:
+        raise wrong(f"{what} '{said}' is none of {', '.join(known)}")
+
+
+def _history(said: Any, window: Window | timedelta, wrong: Wrong) -> int:
+    if said is None:
+        return 6 if window == "month" else 4
+    if not isinstance(said, int) or isinstance(said, bool) or not 1 <= said <= 12:
+        raise wrong("history is a number of periods from 1 to 12")
+    return said
+
+
+def _texts(said: Any, key: str, wrong: Wrong) -> tuple[str, ...]:
     if not isinstance(said, list) or not all(isinstance(item, str) for item in said):
         raise wrong(f"{key} is no list of names")
     return tuple(said)
 
 
-def _window(said: Any, wrong: Any) -> Window | timedelta:
+def _window(said: Any, wrong: Wrong) -> Window | timedelta:
     if said in ("day", "month", "publish"):
         return said
     if (match := _MINUTES.fullmatch(str(said))) and int(match[1]):
@@ -228,7 +232,7 @@ def _window(said: Any, wrong: Any) -> Window | timedelta:
     raise wrong(f"window '{said}' is none of day, month, publish, or such as '5 minutes'")
 
 
-def _metric(said: Any, window: Window | timedelta, wrong: Any) -> Metric:
+def _metric(said: Any, window: Window | timedelta, wrong: Wrong) -> Metric:
     if isinstance(said, str):  # table.column, the column of a table with one row a day
         table, _, column = said.partition(".")
         said = {"table": table, "value": column, "at": "day"}
@@ -252,7 +256,7 @@ def _metric(said: Any, window: Window | timedelta, wrong: Any) -> Metric:
     return metric
 
 
-def _condition(said: Any, wrong: Any) -> dict[str, Limit]:
+def _condition(said: Any, window: Window | timedelta, wrong: Wrong) -> dict[str, Limit]:
     known = (*LEVELS, *CHANGES, *SCATTERS)
     if not isinstance(said, dict) or not said:
         raise wrong(f"condition is one or more of {', '.join(known)}, each with its limit")
@@ -268,7 +272,10 @@ def _condition(said: Any, wrong: Any) -> dict[str, Limit]:
             raise wrong(f"condition {name}: '{limit}' is no plain number")
         if name not in LEVELS and amount == 0:
             raise wrong(f"condition {name}: 0 would hold every day")
-        found[name] = Limit(
-            amount / 100 if unit else amount, is_relative=unit == "%" and name in CHANGES
-        )
+        is_relative = unit == "%" and name in CHANGES
+        found[name] = Limit(amount / 100 if unit else amount, is_relative, str(limit))
+    if window not in ("day", "month") and (set(found) - set(LEVELS) or len(found) > 1):
+        raise wrong("a window of minutes, or of each publish, knows one condition: above or below")
+    if window == "month" and set(found) & set(SCATTERS):
+        raise wrong("unusual values are looked for among days only")
     return found

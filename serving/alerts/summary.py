@@ -17,7 +17,7 @@ from typing import Any
 
 from serving.alerts import log
 from serving.alerts.log import Entry
-from serving.alerts.rules import Limit, Rule
+from serving.alerts.rules import Rule
 from warehouse import clock
 from warehouse.ledger import naive
 from warehouse.settings import Settings
@@ -63,24 +63,23 @@ def open_entries(last: Iterable[Entry], now: datetime) -> list[Entry]:
 def rule_in_words(rule: Rule) -> dict[str, str]:
     """A rule as people read it."""
     metric = rule.metric
-    window = rule.window if isinstance(rule.window, str) else f"any {rule.window}"
+    window = rule.window
+    if isinstance(window, timedelta):
+        window = f"any {window // timedelta(minutes=1)} minutes"
     return {
         "rule": rule.name,
         "title": rule.title,
         "owner": rule.owner,
         "severity": rule.severity,
         "metric": f"{metric.table}.{metric.value or metric.at}",
-        "condition": " or ".join(_in_words(name, limit) for name, limit in rule.condition.items()),
+        "condition": " or ".join(
+            f"{name.replace('_', ' ')} {limit.said}" for name, limit in rule.condition.items()
+        ),
         "window": window,
         "channels": ", ".join(rule.channels),
         "what_to_do": rule.what_to_do,
         "unit": rule.unit,
     }
-
-
-def _in_words(name: str, limit: Limit) -> str:
-    words = name.replace("_", " ")
-    return f"{words} {limit.amount:.0%}" if limit.is_relative else f"{words} {limit.amount:g}"
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

@@ -80,10 +80,13 @@ def rules() -> None:
     from serving.alerts.rules import read_rules
     from serving.alerts.summary import rule_in_words
 
-    table = Table("rule", "owner", "severity", "metric", "breaks when", "window", "channels")
+    table = Table("rule", "severity", "owner", "fires when", "window", "channels")
     for rule in read_rules(settings_for()):
         words = rule_in_words(rule)
-        table.add_row(*(escape(words[key]) for key in ("rule", "owner", "severity", "metric", "condition", "window", "channels")))  # fmt: skip
+        fires = f"{words['title']}: {words['condition']}"
+        table.add_row(
+            rule.name, words["severity"], words["owner"], escape(fires), words["window"], words["channels"],
+        )  # fmt: skip
     console.print(table)
 
 

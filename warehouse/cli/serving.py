@@ -1,4 +1,4 @@
-"""`warehouse sql`, `status`, `doctor`: ask the published edition, and look at the state of things."""
+"""`warehouse sql`, `dashboard`, `status`, `doctor`: ask the published edition, and look at the state of things."""
 
 from __future__ import annotations
 
@@ -72,6 +72,22 @@ def metrics(
     from serving.metrics import ask
 
     ask(settings_for(), context.args or ["--help"], edition=edition)
+
+
+@app.command()
+def dashboard(
+    port: int = typer.Option(None, help="Port on this machine; else the setting DASHBOARD_PORT."),
+) -> None:
+    """Open the dashboards on the newest published version, until Ctrl-C."""
+    from serving.dashboards import server
+    from serving.sql import current_file
+
+    settings = settings_for()
+    current_file(settings, "restricted")
+    chosen = port or settings.dashboard_port
+    console.print(f"dashboards on http://127.0.0.1:{chosen} (stop with Ctrl-C)")
+    # in this process's place: Ctrl-C and SIGTERM reach the server itself
+    server.take_over(settings, chosen)
 
 
 @app.command()

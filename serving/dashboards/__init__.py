@@ -1,0 +1,1 @@
+"""Dashboards on the published edition: pages in the browser, opened by `warehouse dashboard`."""

@@ -1,0 +1,1 @@
+"""One module a page; what a page must have is `serving.dashboards.page.Page` (README.md beside this folder)."""

@@ -1,0 +1,327 @@
+"""What pages are put together from: cards of numbers, panels of a chart with its data and definitions, tables with links.
+
+Every number that a part shows has its definition and its data one click away, as text and as a CSV file.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from altair.utils.schemapi import debug_mode
+
+from serving.dashboards import formats
+from serving.dashboards.context import Context
+from serving.dashboards.filters import Period
+from serving.dashboards.formats import Measure
+from serving.sql import Table, to_csv
+from warehouse.errors import WarehouseError
+
+STYLE = Path(__file__).with_name("style.css")
+# Streamlit's own leaves a gap below charts.
+_PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 0}
+# Rows of a table that are shown at once.
+ROWS = 15
+
+
+def style() -> None:
+    """The rules that all pages share."""
+    st.html(STYLE)
+
+
+def standing(context: Context) -> None:
+    """How far the data go, and which version this is."""
+    through = formats.DAY.text(context.complete_through)
+    st.caption(f"Complete through **{through}** (UTC days) · version `{context.version}`")
+
+
+def failure(error: WarehouseError) -> None:
+    """What went wrong, and what to do about it, as the command line says it."""
+    hint = f"\n\n{error.hint}" if error.hint else ""
+    st.error(f"{error.message}{hint}", icon=":material/error:")
+
+
+def nothing(text: str) -> None:
+    """Say that there is nothing to show, and why."""
+    st.info(text, icon=":material/hourglass_empty:")
+
+
+def cards(
+    context: Context,
+    title: str,
+    measures: Sequence[Measure],
+    now: Mapping[str, Any],
+    before: Mapping[str, Any],
+    against: str,
+) -> None:
+    """A row of numbers, each with its difference from the period before.
+
+    Args:
+        context: The page's.
+        title: Names the row.
+        measures: What is shown, in order.
+        now: Column → value; empty where there is none.
+        before: The same of the period before.
+        against: What the difference is from, such as "30 days before".
+    """
+    with st.container(gap="xxsmall"):
+        st.subheader(title, anchor=False)
+        st.caption(f"Change since {against}")
+    with st.container(key=f"cards_{_slug(title)}"):
+        for measure in measures:
+            value, earlier = now.get(measure.key), before.get(measure.key)
+            st.metric(
+                measure.label,
+                measure.form.text(value),
+                measure.form.change(value, earlier),
+                delta_color=_delta_color(measure),
+                delta_arrow=_arrow(value, earlier),
+                help=context.definition(measure.source) or None,
+                border=True,
+            )
+    rows = [
+        {
+            "measure": measure.label,
+            "now": measure.form.text(now.get(measure.key)),
+            "before": measure.form.text(before.get(measure.key)),
+        }
+        for measure in measures
+    ]
+    shown = [
+        Measure("measure", "", formats.TEXT),
+        Measure("now", "Now", formats.TEXT),
+        Measure("before", against.capitalize(), formats.TEXT),
+    ]
+    _behind(context, title, pd.DataFrame(rows), shown, measures)
+
+
+def last_two_months(
+    context: Context, select: str, period: Period, month: str, is_complete: str, *parameters: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The newest month of the period that is over, and the one before; empty where there is none.
+
+    Args:
+        context: The page's.
+        select: A select without `where`, with a row a month.
+        period: What the reader looks at.
+        month: Its column with the month's first day.
+        is_complete: Its column that says whether the month is over.
+        parameters: Values for `?` in `select`.
+    """
+    found = context.table(
+        f"{select} where {is_complete} and {month} <= ? order by {month} desc limit 2",
+        *parameters,
+        period.end,
+    )
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    now, before, *_ = [*rows, {}, {}]
+    return now, before
+
+
+def month_cards(
+    context: Context, measures: Sequence[Measure], now: Mapping[str, Any], before: Mapping[str, Any]
+) -> None:
+    """Cards of a month that is over, against the month before."""
+    if not now:
+        nothing("No month of this choice is over yet.")
+        return
+    title = f"In {formats.MONTH.text(now['month_start_on'])}"
+    cards(context, title, measures, now, before, formats.MONTH.text(before.get("month_start_on")))
+
+
+def of_everybody(what: str) -> None:
+    """Say that what follows knows no dimension."""
+    st.caption(f"{what} are of all customers: they have no dimensions.")
+
+
+def _delta_color(measure: Measure) -> Any:
+    return {True: "normal", False: "inverse", None: "off"}[measure.is_good_up]
+
+
+def _arrow(now: Any, before: Any) -> Any:
+    is_same = formats.is_missing(now) or formats.is_missing(before) or now == before
+    return "off" if is_same else "auto"
+
+
+def panel(
+    context: Context,
+    title: str,
+    data: pd.DataFrame,
+    measures: Sequence[Measure],
+    drawn: Callable[[pd.DataFrame], alt.TopLevelMixin],
+    note: str = "",
+    defined: Sequence[Measure] | None = None,
+) -> None:
+    """A frame around a chart: its title above, its definitions and data behind a button below.
+
+    Args:
+        context: The page's.
+        title: What the chart shows.
+        data: What the chart is made of.
+        measures: Columns of `data`, in order: those of the table and of the file, and what is defined.
+        drawn: Makes the chart of the data; not called where there are none.
+        note: How to read it, if that isn't obvious.
+        defined: What is defined, where it isn't the columns (rows of a waterfall).
+    """
+    with st.container(border=True, key=f"panel_{_slug(title)}"):
+        st.subheader(title, anchor=False)
+        if note:
+            st.caption(note)
+        if data.empty:
+            nothing("Nothing yet for this choice.")
+            return
+        # our charts are tested; checking each piece of each against its schema takes half of a page's time
+        with debug_mode(arg=False):
+            chart = drawn(data).properties(padding=_PADDING)
+        st.altair_chart(chart, width="stretch", alt=f"Chart: {title}. Its data stand below.")
+        _behind(context, title, data, measures, measures if defined is None else defined)
+
+
+def listing(
+    context: Context,
+    title: str,
+    data: pd.DataFrame,
+    measures: Sequence[Measure],
+    note: str = "",
+    empty: str = "Nothing to list for this choice.",
+) -> None:
+    """A table in a frame: its first rows, more on demand, and all of them as a file.
+
+    Args:
+        context: The page's.
+        title: What its rows are.
+        data: The rows, the most important first.
+        measures: Columns of `data`, in order.
+        note: How to read it.
+        empty: Said where there are no rows.
+    """
+    with st.container(border=True, key=f"listing_{_slug(title)}"):
+        st.subheader(title, anchor=False)
+        if note:
+            st.caption(note)
+        if data.empty:
+            nothing(empty)
+            return
+        shown = data
+        if len(data) > ROWS:
+            pages = -(-len(data) // ROWS)
+            page = st.session_state.get(f"at_{_slug(title)}", 1)
+            page = min(page, pages)
+            shown = data.iloc[(page - 1) * ROWS : page * ROWS]
+        st.html(_table(shown, measures))
+        if len(data) > ROWS:
+            st.pagination(pages, key=f"at_{_slug(title)}")
+            st.caption(f"{len(data):,} rows")
+        _behind(context, title, data, measures, measures, is_shown=True)
+
+
+def facts(
+    context: Context, title: str, measures: Sequence[Measure], values: Mapping[str, Any]
+) -> None:
+    """What is known of one thing, as names and values."""
+    with st.container(border=True, key=f"facts_{_slug(title)}"):
+        st.subheader(title, anchor=False)
+        said = "".join(
+            f"<div><dt>{html.escape(m.label)}</dt><dd>{html.escape(m.form.text(values.get(m.key)))}</dd></div>"
+            for m in measures
+        )
+        st.html(f"<dl class='facts'>{said}</dl>")
+        rows = pd.DataFrame(
+            [{"name": m.label, "value": m.form.text(values.get(m.key))} for m in measures]
+        )
+        shown = [Measure("name", "Name", formats.TEXT), Measure("value", "Value", formats.TEXT)]
+        _behind(context, title, rows, shown, measures, is_shown=True)
+
+
+def side_by_side(count: int = 2) -> list[Any]:
+    """Columns of equal width; on a phone they stand below each other."""
+    return st.columns(count, gap="medium")
+
+
+def _behind(
+    context: Context,
+    title: str,
+    data: pd.DataFrame,
+    measures: Sequence[Measure],
+    defined: Sequence[Measure],
+    *,
+    is_shown: bool = False,
+) -> None:
+    """The button below a part: what its numbers mean, where they come from, and its data."""
+    slug = _slug(title)
+    with st.container(horizontal=True, gap="small"):
+        opened = st.popover(
+            "Definitions" if is_shown else "Definitions and data",
+            type="tertiary", icon=":material/info:", key=f"about_{slug}", on_change="rerun",
+        )  # fmt: skip
+        st.download_button(
+            "CSV", lambda: _csv(data, measures), file_name=f"{slug}-{context.version}.csv", mime="text/csv",
+            type="tertiary", icon=":material/download:", key=f"csv_{slug}", on_click="ignore",
+            help=f"Download: {title}",
+        )  # fmt: skip
+    if opened.open:
+        with opened:
+            st.html(_definitions(context, defined))
+            if not is_shown:
+                st.html(_table(data, measures))
+
+
+def _definitions(context: Context, measures: Iterable[Measure]) -> str:
+    said = [
+        f"<dt>{html.escape(measure.label)}</dt><dd>{html.escape(context.definition(measure.source))}"
+        f"<br><code>gold.{html.escape(measure.source)}</code></dd>"
+        for measure in measures
+        if measure.source
+    ]
+    return f"<dl class='definitions'>{''.join(said)}</dl>"
+
+
+def _table(data: pd.DataFrame, measures: Sequence[Measure]) -> str:
+    """Rows as a table of the page itself: its links take the keyboard, and it can be read aloud."""
+    heads = "".join(
+        f"<th scope='col'{_align(measure)}>{html.escape(measure.label)}</th>"
+        for measure in measures
+    )
+    rows = "".join(
+        "<tr>" + "".join(f"<td{_align(m)}>{_cell(row, m)}</td>" for m in measures) + "</tr>"
+        for row in data.to_dict("records")
+    )
+    return f"<div class='listing' tabindex='0'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _align(measure: Measure) -> str:
+    return " class='number'" if measure.form.is_number else ""
+
+
+def _cell(row: Mapping[str, Any], measure: Measure) -> str:
+    text = html.escape(measure.form.text(row[measure.key]))
+    if measure.address and row[measure.address]:
+        return f"<a href='{html.escape(row[measure.address])}'>{text}</a>"
+    return text
+
+
+def _csv(data: pd.DataFrame, measures: Sequence[Measure]) -> str:
+    """The columns shown, with all their digits; no cell acts as a formula in a spreadsheet."""
+    columns = [measure.key for measure in measures]
+    rows = [
+        tuple(None if formats.is_missing(value) else _exact(value) for value in row)
+        for row in data[columns].itertuples(index=False)
+    ]
+    return to_csv(Table([measure.label or measure.key for measure in measures], rows))
+
+
+def _exact(value: Any) -> Any:
+    """Days as days: pandas keeps them as midnights."""
+    if isinstance(value, pd.Timestamp):
+        return value.date() if value == value.normalize() else value.to_pydatetime()
+    return value
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
