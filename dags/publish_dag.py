@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, once gold and its ML tables have passed their gates; then alerts and notebooks."""
+"""`publish`: a new version of both editions, once gold and its ML tables passed their gates; then alerts and notebooks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ the pointer
 whose gates did
 not pass since its last build.
 
-Then the alerts' rules are judged on that version, and what is new is told (docs/alerts.md). A message that doesn't arrive
-fails the task `alerts`: its retries, and each evaluation after it, try again.
+Then the alerts' rules are judged on that version, and what is new is told (docs/alerts.md). A message that doesn't
+arrive fails the task `alerts`: its retries, and each evaluation after it, try again.
 
 The notebooks are run on that version and rendered to `published/<version>/notebooks/*.html`. One that fails
 fails its own task and nothing else: the version stays published.

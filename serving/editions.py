@@ -21,7 +21,8 @@ from warehouse.settings import Settings
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
 MADE_AT_PUBLISH = frozenset({"data_quality_scores", "alert_log"})
 OPS_TABLES = (
-    "builds", "check_runs", "check_results", "publishes", "alert_log", "alert_deliveries", "alert_snoozes", "model_registry",
+    "builds", "check_runs", "check_results", "publishes", "alert_log", "alert_deliveries", "alert_snoozes",
+    "model_registry",
 )  # fmt: skip
 # Free text that may quote values of rows.
 OPS_ANALYST_DROPS = {
@@ -325,7 +326,8 @@ def _write_alerts(con: duckdb.DuckDBPyConnection, *, is_logged: bool) -> None:
     if is_logged:
         con.execute("insert into gold.alert_log by name select * from ledger.alert_log")
     con.execute(
-        "comment on table gold.alert_log is 'One row per rule, subject and period that was judged, and per failed task.'"
+        "comment on table gold.alert_log is "
+        "'One row per rule, subject and period that was judged, and one per failed task.'"
     )
     for name, (_, description) in ALERT_COLUMNS.items():
         con.execute(f"comment on column gold.alert_log.{name} is {_literal(description)}")

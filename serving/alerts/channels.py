@@ -1,8 +1,9 @@
-"""How a message gets to people: Slack, e-mail, a webhook, and on-call. Nothing else is asked, and no secret is written anywhere.
+"""How a message gets to people: Slack, e-mail, a webhook, and on-call. Nobody else is asked anything.
 
-Reads: the addresses in the settings. Writes: nothing. Sends: one HTTPS POST or one e-mail per message and channel.
+Reads: the addresses in the settings. Writes: nothing. Sends: one POST or one e-mail per message and channel.
 
-A channel is on when its address is set. Addresses are secrets: an error says which channel, and what kind of error, never where.
+A channel is on when its address is set. Addresses are secrets: an error says which channel and what kind of error, no
+more.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _post(channel: str, url: str | None, document: dict[str, object]) -> None:
         raise Undelivered(f"{channel}: HTTP {answer.status_code}", _hint(channel))
 
 
-def _email(settings: Settings, title: str, body: str, entry: Entry) -> None:
+def _email(settings: Settings, title: str, body: str, _entry: Entry) -> None:
     address = urlsplit(settings.smtp_url or "")
     message = EmailMessage()
     try:

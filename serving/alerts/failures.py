@@ -7,11 +7,10 @@ Run: by the DAGs' failure callback.
 from __future__ import annotations
 
 import logging
-import uuid
 from dataclasses import replace
 
 from serving.alerts import channels, log
-from serving.alerts.evaluation import deliver
+from serving.alerts.delivery import deliver
 from serving.alerts.log import Entry
 from warehouse import clock
 from warehouse.ledger import naive
@@ -44,7 +43,8 @@ def task_failed(settings: Settings, *, dag: str, task: str, run: str, error: str
     body = f"{message}\nIts log is in Airflow; what to do: docs/runbook.md"
     with log.opened(settings) as con:
         log.write(con, [entry], [(entry, channel, message, body) for channel in set_up])
-    _, undelivered = deliver(settings)
+        waiting = log.waiting(con)
+    _, undelivered = deliver(settings, waiting)
     for line in undelivered:
         # the log has it; an alert that can't be delivered must not hide the failure itself
         logger.warning("the alert waits: %s", line)
@@ -63,8 +63,6 @@ def _entry(
     """A row about something that was no judgement of a metric."""
     now = naive(clock.now(settings))
     return Entry(
-        fired_at=now, rule=rule, severity=severity, subject=subject, message=message, id=uuid.uuid4().hex[:16],
-        evaluated_at=now, version=None, owner=OWNER, incident=rule, period=period, period_start=None, period_end=None,
-        judged_through=None, value=None, baseline=None, threshold=None, unit="number", condition_kind="", state="firing",
-        told="fired", is_told=True,
+        fired_at=now, rule=rule, severity=severity, subject=subject, message=message, id=log.new_id(), evaluated_at=now,
+        owner=OWNER, incident=rule, period=period, state="firing", told="fired", is_told=True,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Whether a value breaks a rule: its baseline, its limit, its verdict. Arithmetic only; nothing is read or written.
 
-A baseline that doesn't exist (the first weeks, days missing) or that nothing can be compared with (zero) gives no verdict.
-Limits of a level are strict ("above 5%"); those of a change are reached ("falls by 15%" holds at 15 %).
+A baseline that doesn't exist (the first weeks, days missing) or that nothing can be compared with (zero) gives no
+verdict. Limits of a level are strict ("above 5%"); those of a change are reached ("falls by 15%" holds at 15 %).
 """
 
 from __future__ import annotations
@@ -68,8 +68,12 @@ def judge(rule: Rule, values: Mapping[date, float | None], period: date) -> Judg
     if not found:
         return Judgement("no data", value, baseline)
     broken = [judged for judged in found if judged.verdict == "broken"]
-    # of several limits, the one that holds, or that would hold first
-    return min(broken or found, key=lambda judged: abs(value - (judged.threshold or 0)))
+
+    def distance(judged: Judgement) -> float:
+        return abs(value - (judged.threshold or 0))
+
+    # of several limits, the one that came first on the way, or that would come first
+    return max(broken, key=distance) if broken else min(found, key=distance)
 
 
 def _one(
@@ -136,7 +140,7 @@ def _judge_scatter(
 ) -> Iterator[Judgement]:
     """Robust z-score of a day among the same weekday's, each taken as a share of the level of its time.
 
-    The level of a day is the mean of the 28 days before it: every weekday is in it four times, and growth doesn't look like news.
+    The level of a day is the mean of the 28 days before it: every weekday is in it four times, and growth is no news.
     """
     level = _level(values, period)
     shares = [
@@ -188,11 +192,11 @@ def bursts(
 ) -> tuple[list[Burst], int]:
     """Every burst of rows in any window that ends after an instant.
 
-    A count only grows at a row, so it is enough to look back from each row: over `(row - window, row]`. Windows with too many that
-    overlap are one burst.
+    A count only grows at a row, so it is enough to look back from each row: over `(row - window, row]`. Windows with
+    too many that overlap are one burst.
 
     Args:
-        instants: The rows, in order; those of one window before `since` too, so that no window is cut.
+        instants: The rows, in order; those of one window before `since` too: no window is cut.
         window: Its length.
         limit: Most rows that a window may hold.
         since: Windows that end up to here were looked at before.

@@ -1,11 +1,12 @@
-"""What was judged, what is open, what is snoozed, and which messages wait: in `ops.duckdb`, because nothing can rebuild it.
+"""What was judged, what is open or snoozed, and which messages wait: in `ops.duckdb`, because nothing can rebuild it.
 
-Reads and writes: `ops.duckdb`, tables alert_log, alert_snoozes, alert_deliveries. Publishing copies them into the editions, where
-`alert_log` is `gold.alert_log`.
+Reads and writes: `ops.duckdb`, tables alert_log, alert_snoozes, alert_deliveries. Publishing copies them into the
+editions, where `alert_log` is `gold.alert_log`.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -19,7 +20,7 @@ from warehouse.settings import Settings
 
 #: The first five are the log's oldest: failed tasks were written with them alone.
 COLUMNS = {
-    "fired_at": ("timestamp", "When the incident was first noticed, by the warehouse's clock (UTC); NULL where there is none."),
+    "fired_at": ("timestamp", "When the incident was first noticed, by the warehouse's clock (UTC)."),
     "rule": ("varchar", "Rule, or task_failed."),
     "severity": ("varchar", "info, warning, critical; error: a failed task."),
     "subject": ("varchar", "What was judged by itself: a source, a feature, a task; empty for the whole."),
@@ -41,18 +42,21 @@ COLUMNS = {
     "state": ("varchar", "ok, firing, snoozed (firing, and nobody is told), recovered, no data."),
     "told": ("varchar", "fired or recovered: a message was made of this row."),
     "is_told": ("boolean", "Whether people have been told of the incident, by this row or one before."),
-    "is_delivered": ("boolean", "Whether it reached every channel; NULL: there was nothing to deliver, or no channel is set up."),
+    "is_delivered": ("boolean", "Whether it reached every channel; NULL: nothing to deliver, or no channel set up."),
+    "ordinal": ("bigint", "Order in which rows were written."),
 }  # fmt: skip
+_OF_ENTRY = ", ".join(name for name in COLUMNS if name != "ordinal")
 
+_TYPED = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()]
 _TABLES = f"""
-create table if not exists alert_log ({", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())});
-{"".join(f"alter table alert_log add column if not exists {name} {kind};" for name, (kind, _) in COLUMNS.items())}
+create table if not exists alert_log ({", ".join(_TYPED)});
+{" ".join(f"alter table alert_log add column if not exists {column};" for column in _TYPED)}
 create table if not exists alert_snoozes (
-    rule varchar, subject varchar, until timestamp, snoozed_at timestamp, reason varchar
+    rule varchar, subject varchar, until timestamp, snoozed_at timestamp, reason varchar, ordinal bigint
 );
 create table if not exists alert_deliveries (
-    log_id varchar, channel varchar, title varchar, body varchar, queued_at timestamp, attempts bigint, tried_at timestamp,
-    delivered_at timestamp, error varchar
+    log_id varchar, ordinal bigint, channel varchar, title varchar, body varchar, queued_at timestamp,
+    attempts bigint, tried_at timestamp, delivered_at timestamp, error varchar
 );
 """
 
@@ -71,19 +75,19 @@ class Entry:
     message: str
     id: str
     evaluated_at: datetime
-    version: str | None
-    owner: str
-    incident: str
-    period: str
-    period_start: datetime | None
-    period_end: datetime | None
-    judged_through: datetime | None
-    value: float | None
-    baseline: float | None
-    threshold: float | None
-    unit: str
-    condition_kind: str
-    state: str
+    version: str | None = None
+    owner: str = ""
+    incident: str = ""
+    period: str = ""
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    judged_through: datetime | None = None
+    value: float | None = None
+    baseline: float | None = None
+    threshold: float | None = None
+    unit: str = "number"
+    condition_kind: str = ""
+    state: str = "ok"
     told: str | None = None
     is_told: bool = False
     is_delivered: bool | None = None
@@ -115,6 +119,11 @@ class Snooze:
         return self.rule == rule and self.subject in ("", subject) and now < self.until
 
 
+def new_id() -> str:
+    """An id for a row."""
+    return uuid.uuid4().hex[:16]
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """`ops.duckdb` under its lock, with the alerts' tables in place. Keep the block short."""
@@ -126,8 +135,8 @@ def opened(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 def last_rows(con: duckdb.DuckDBPyConnection) -> list[Entry]:
     """The newest row of each rule and subject that said anything (a row without data changes no state)."""
     rows = con.execute(
-        f"select {', '.join(COLUMNS)} from alert_log where state <> 'no data' "
-        "qualify row_number() over (partition by rule, subject order by rowid desc) = 1 order by rowid"
+        f"select {_OF_ENTRY} from alert_log where state <> 'no data' "
+        "qualify row_number() over (partition by rule, subject order by ordinal desc) = 1 order by ordinal"
     ).fetchall()
     return [Entry(*row) for row in rows]
 
@@ -135,11 +144,17 @@ def last_rows(con: duckdb.DuckDBPyConnection) -> list[Entry]:
 def changes(con: duckdb.DuckDBPyConnection, most: int) -> list[Entry]:
     """The newest rows with which an incident began, was snoozed or ended, newest first."""
     rows = con.execute(
-        f"select {', '.join(COLUMNS)} from alert_log where state in ('firing', 'snoozed', 'recovered') "
-        "qualify state is distinct from lag(state) over (partition by rule, subject order by rowid) "
-        f"or rule = '{FAILED_TASK}' order by rowid desc limit {most}"
+        f"select {_OF_ENTRY} from alert_log where state in ('firing', 'snoozed', 'recovered') "
+        "qualify state is distinct from lag(state) over (partition by rule, subject order by ordinal) "
+        f"or rule = '{FAILED_TASK}' order by ordinal desc limit {most}"
     ).fetchall()
     return [Entry(*row) for row in rows]
+
+
+def rows(con: duckdb.DuckDBPyConnection, where: str) -> list[Entry]:
+    """Rows of the log that fit, in the order in which they were written."""
+    found = con.execute(f"select {_OF_ENTRY} from alert_log where {where} order by ordinal")
+    return [Entry(*row) for row in found.fetchall()]
 
 
 def judged_through(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
@@ -172,14 +187,16 @@ def write(
         entries: Rows, in the order in which they were judged.
         messages: (row, channel, title, body).
     """
-    names = ", ".join(COLUMNS)
-    marks = ", ".join("?" for _ in COLUMNS)
+    marks = ", ".join("?" for _ in fields(Entry))
     con.execute("begin")
     for entry in entries:
-        con.execute(f"insert into alert_log ({names}) values ({marks})", list(astuple(entry)))
+        con.execute(
+            f"insert into alert_log ({_OF_ENTRY}, ordinal) values ({marks}, nextval('ordinal'))",
+            list(astuple(entry)),
+        )
     for entry, channel, title, body in messages:
         con.execute(
-            "insert into alert_deliveries (log_id, channel, title, body, queued_at, attempts) values (?, ?, ?, ?, ?, 0)",
+            "insert into alert_deliveries values (?, nextval('ordinal'), ?, ?, ?, ?, 0, null, null, null)",
             [entry.id, channel, title, body, entry.evaluated_at],
         )
     con.execute("commit")
@@ -191,7 +208,7 @@ def waiting(con: duckdb.DuckDBPyConnection) -> list[Waiting]:
     rows = con.execute(
         f"select d.log_id, d.channel, d.title, d.body, d.attempts, {columns} "
         "from alert_deliveries as d join alert_log as l on l.id = d.log_id "
-        "where d.delivered_at is null order by d.rowid"
+        "where d.delivered_at is null order by d.ordinal"
     ).fetchall()
     return [Waiting(*row[:5], entry=Entry(*row[5:])) for row in rows]
 
@@ -216,7 +233,7 @@ def snoozes(con: duckdb.DuckDBPyConnection) -> list[Snooze]:
     """The newest snooze of each rule and subject."""
     rows = con.execute(
         "select rule, subject, until, reason from alert_snoozes "
-        "qualify row_number() over (partition by rule, subject order by rowid desc) = 1 order by rowid"
+        "qualify row_number() over (partition by rule, subject order by ordinal desc) = 1 order by ordinal"
     ).fetchall()
     return [Snooze(*row) for row in rows]
 
@@ -225,7 +242,7 @@ def snooze(
     con: duckdb.DuckDBPyConnection, rule: str, subject: str, until: datetime, now: datetime, reason: str
 ) -> None:  # fmt: skip
     """Tell nobody of a rule until then."""
-    con.execute("insert into alert_snoozes values (?, ?, ?, ?, ?)", [rule, subject, until, now, reason])  # fmt: skip
+    con.execute("insert into alert_snoozes values (?, ?, ?, ?, ?, nextval('ordinal'))", [rule, subject, until, now, reason])  # fmt: skip
 
 
 def as_dict(entry: Entry) -> dict[str, Any]:

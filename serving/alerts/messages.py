@@ -34,6 +34,13 @@ def instant_in_words(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.replace(tzinfo=UTC).astimezone(zone):{_WHEN} %H:%M:%S}"
 
 
+def without_value(rule: Rule, entry: Entry) -> str:
+    """One sentence where there is no value: a burst that ended, or a subject that is gone."""
+    what = f"{rule.title}{f' ({entry.subject})' if entry.subject else ''}"
+    said = "quiet again" if entry.threshold is not None else "no longer measured"
+    return f"{what}: {said}, {entry.period}"
+
+
 def fact(rule: Rule, entry: Entry, currency: str) -> str:
     """One sentence: the value, when, and what it is compared with."""
     value = number(entry.value, rule.unit, currency)

@@ -58,7 +58,7 @@ class Metric:
 
     Attributes:
         table: Table of schema gold.
-        value: SQL of the number: a column, or an aggregate over a period's rows. Nothing for rows that are counted one by one.
+        value: SQL of the number: a column, or an aggregate of a period's rows; nothing for rows that are counted.
         at: Column of the day, month or instant. Nothing where the table says how things stand now.
         per: Column whose values are judged each by itself.
         where: SQL of the rows that count.

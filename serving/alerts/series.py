@@ -37,7 +37,7 @@ class Edition:
 
     Attributes:
         con: The connection.
-        complete_through: `source.stream` → instant (naive UTC) up to which it is complete; None: nothing complete yet.
+        complete_through: `source.stream` → instant (naive UTC) up to which it is complete; None: nothing is yet.
         zone: Whose calendar days are meant.
     """
 
@@ -124,9 +124,9 @@ class Edition:
         """
         metric = rule.metric
         rows = self._rows(
-            f"select {_subject(metric)} as subject, {metric.at} as at {_source(metric)} "
+            f"select {_subject(metric)} as subject, {metric.at} as happened_at {_source(metric)} "
             f"{'and' if metric.where else 'where'} {metric.at} > $after and {metric.at} <= $through "
-            "order by at",
+            "order by happened_at",
             after=after,
             through=through,
         )

@@ -1,7 +1,7 @@
 """What is open, what happened lately, and the rules: a file beside the published version, for the alerts page.
 
-The edition itself was written before it was judged: its `gold.alert_log` ends with the evaluation before. Readers never open
-`ops.duckdb`, so what they may see of it is put where they read.
+The edition itself was written before it was judged: its `gold.alert_log` ends with the evaluation before. Readers never
+open `ops.duckdb`, so what they may see of it is put where they read.
 
 Reads: `ops.duckdb`. Writes: `published/<version>/alerts.json`, whole or not at all.
 """

@@ -5,12 +5,9 @@ Sixty days must not take sixty builds: the KPI tables of one built home are cut 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-
-import duckdb
 
 from serving.alerts import log
 from serving.alerts.evaluation import Report, evaluate
@@ -87,8 +84,8 @@ class Days:
         con = duck.connect(path)
         con.execute(f"attach '{self.copy}' as source (read_only)")
         con.execute("create schema gold")
-        for table, where in CUT.items():
-            where = where.replace("$cut", f"timestamp '{midnight(cut)}'")
+        for table, rows in CUT.items():
+            where = rows.replace("$cut", f"timestamp '{midnight(cut)}'")
             chosen = "*"
             if table == "complete_through":
                 lag = (
@@ -114,10 +111,7 @@ class Days:
     def log(self, where: str = "true") -> list[log.Entry]:
         """Rows of the log, in the order in which they were written."""
         with log.opened(self.settings(date(2030, 1, 1))) as con:
-            rows = con.execute(
-                f"select {', '.join(log.COLUMNS)} from alert_log where {where} order by rowid"
-            ).fetchall()
-        return [log.Entry(*row) for row in rows]
+            return log.rows(con, where)
 
     def told(self) -> list[log.Entry]:
         """Rows that made a message that something is wrong."""

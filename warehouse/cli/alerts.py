@@ -53,7 +53,9 @@ def shown(
             )  # fmt: skip
         console.print(table)
     if waiting:
-        stderr.print(f"[yellow]![/] {waiting} messages have not arrived; `warehouse alerts check` tries again")  # fmt: skip
+        stderr.print(
+            f"[yellow]![/] {waiting} messages have not arrived; `warehouse alerts check` tries again"
+        )
 
 
 @alerts.command()
