@@ -90,8 +90,10 @@ def test_an_incident_as_it_is_read_in_each_channel(company, mail, hook):
     assert message.get_content().splitlines() == [
         f"{FELL}.",
         "Rule: revenue_drop. Severity: critical. Owner: finance.",
-        "What to do: docs/runbook.md#an-alert-fires - did invoices stop, did a price change, did a large customer leave "
-        "(gold.fact_mrr_movements)?",
+        (
+            "What to do: docs/runbook.md#an-alert-fires - did invoices stop, did a price change, did a large customer leave "
+            "(gold.fact_mrr_movements)?"
+        ),
         "Published version: v000002-2025-07-29-0123abcd.",
         "Quiet for two days: warehouse alerts snooze revenue_drop --for 2d",
     ]
