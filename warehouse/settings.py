@@ -256,7 +256,7 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
 
 
 def reader_environment(settings: Settings) -> dict[str, str]:
-    """Environment for a child process of ours that only reads editions: it finds them and this project, and gets no secret."""
+    """Environment for a child process of ours that only reads editions: it finds them, and gets no secret."""
     found = child_environment(
         settings,
         WAREHOUSE_HOME=str(settings.home),

@@ -1,14 +1,14 @@
 """Charts in one style: lines, bars, a waterfall, a heat map, a fan of forecasts; all of them fit a phone.
 
-What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are drawn as
-calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
+What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are
+drawn as calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -17,8 +17,14 @@ import streamlit as st
 from serving.dashboards.formats import Format, Measure
 
 HEIGHT = 260
+# Where an axis of lines begins.
+Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
+# Vega's own signal: the width of the chart that is drawn.
+_IS_WIDE = "width > 480"
+# Ticks of an axis in log: 1, 3, 10, 30, …
+_DECADES = [first * 10**power for power in range(7) for first in (1, 3)]
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def palette() -> Palette:
 
 
 def lines(
-    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, from_zero: bool = False
+    data: pd.DataFrame, x: Measure, measures: Sequence[Measure], *, scale: Start = "near"
 ) -> alt.LayerChart:
     """Lines over days or months, one a measure.
 
@@ -79,11 +85,9 @@ def lines(
         data: A row a day or month, with `x`, the measures, and `is_complete` where a row may not be over.
         x: The day or month.
         measures: What is drawn; all of one form.
-        from_zero: Whether the axis begins at zero.
+        scale: Where the axis begins: near the values, or at zero; log for values of very different size.
     """
-    return _lines(
-        _long(data, x, measures), measures[0].form, [m.label for m in measures], from_zero
-    )
+    return _lines(_long(data, x, measures), measures[0].form, [m.label for m in measures], scale)
 
 
 def lines_by(
@@ -93,20 +97,21 @@ def lines_by(
     measure: Measure,
     *,
     order: Sequence[str] = (),
-    from_zero: bool = False,
+    scale: Start = "near",
 ) -> alt.LayerChart:
     """Lines over days or months, one for each value of the column `series`."""
     names = [name for name in order if name in set(data[series])] or sorted(data[series].unique())
     long = _long(data, x, [measure])
     long["series"] = data[series].to_numpy()
-    return _lines(long, measure.form, names, from_zero)
+    return _lines(long, measure.form, names, scale)
 
 
-def _lines(
-    long: pd.DataFrame, form: Format, names: Sequence[str], from_zero: bool
-) -> alt.LayerChart:
+def _lines(long: pd.DataFrame, form: Format, names: Sequence[str], start: Start) -> alt.LayerChart:
     color = _by_series(names)
-    y = alt.Y("value:Q", axis=_axis(form), scale=alt.Scale(zero=from_zero), title=None)
+    scale, axis = alt.Scale(zero=start == "zero"), _axis(form)
+    if start == "log":
+        scale, axis.values = alt.Scale(type="log", nice=False), _DECADES
+    y = alt.Y("value:Q", axis=axis, scale=scale, title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
     layers = [
         base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),
@@ -205,7 +210,10 @@ def ranked(
     base = alt.Chart(shown).encode(y=y, x=x, tooltip=tooltip)
     colors = palette()
     return alt.layer(
-        base.mark_bar(color=colors.series[0], cornerRadiusEnd=2, height={"band": 0.7}),
+        # a bar thinner than its corner says nothing: there the number stands alone
+        base.mark_bar(color=colors.series[0], cornerRadiusEnd=2, height={"band": 0.7}).encode(
+            opacity=alt.condition(f"datum.value > {top / 100}", alt.value(1), alt.value(0))
+        ),
         base.mark_text(align="left", dx=5, color=colors.ink).encode(text="value_text:N"),
     ).properties(height=max(90, 30 * len(shown) + 10))
 
@@ -241,13 +249,9 @@ def waterfall(
             }
         )
     shown = pd.DataFrame(rows)
-    shown["next"] = shown["step"].shift(-1)
-    x = alt.X(
-        "step:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelAngle=0, labelLimit=90, ticks=False, labelOverlap=False),
-    )
+    # on a phone names are slanted, and the numbers stand in the table below only
+    axis = alt.Axis(ticks=False, labelOverlap=False, **_slanted("right"))
+    x = alt.X("step:N", sort=None, title=None, axis=axis)
     low = _floor(shown)
     scale = alt.Scale(
         domain=[low, shown["high"].max() + 0.08 * (shown["high"].max() - low)], nice=False
@@ -262,7 +266,9 @@ def waterfall(
             color=alt.Color("color:N", scale=None),
         ),
         base.mark_text(dy=-8, color=colors.ink, fontSize=12).encode(
-            y=alt.Y("high:Q", scale=scale), text="text:N"
+            y=alt.Y("high:Q", scale=scale),
+            text="text:N",
+            opacity=alt.condition(_IS_WIDE, alt.value(1), alt.value(0)),
         ),
     ).properties(height=HEIGHT + 40)
 
@@ -287,12 +293,29 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
     colors = palette()
     low, high = shown["value"].min(), shown["value"].max()
     base = alt.Chart(shown).encode(
-        x=alt.X("x:O", title=x.label, axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top")),
-        y=alt.Y("y:O", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X(
+            "x:O",
+            title=x.label,
+            axis=alt.Axis(
+                ticks=False,
+                domain=False,
+                orient="top",
+                labelOverlap=x.form.is_number,
+                **({"labelAngle": 0} if x.form.is_number else _slanted("left")),
+            ),
+        ),
+        y=alt.Y(
+            "y:O",
+            sort=None,
+            title=None,
+            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False, labelFlush=False),
+        ),
         tooltip=[
-            alt.Tooltip("y:N", title=y.label), alt.Tooltip("x:N", title=x.label), alt.Tooltip("value_text:N", title=measure.label),
+            alt.Tooltip("y:N", title=y.label),
+            alt.Tooltip("x:N", title=x.label),
+            alt.Tooltip("value_text:N", title=measure.label),
         ],
-    )  # fmt: skip
+    )
     dark_text, light_text = "#10151d", "#ffffff"
     middle = (low + high) / 2
     is_strong = f"datum.value > {middle}" if colors is _LIGHT else f"datum.value <= {middle}"
@@ -314,7 +337,7 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
             text="value_text:N",
             color=alt.condition(is_strong, alt.value(light_text), alt.value(dark_text)),
         ),
-    ).properties(height=max(120, 21 * shown["y"].nunique() + 40))
+    ).properties(height=23 * shown["y"].nunique() + (40 if x.form.is_number else 110))
 
 
 def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) -> alt.LayerChart:
@@ -337,9 +360,10 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     y = alt.Y("value:Q", axis=_axis(measure.form), scale=alt.Scale(zero=False), title=None)
     when = _when(pd.concat([past, future]))
     names = ["Actual", "Expected", "85 % interval"]
+    actual, expected = colors.series[:2]
     color = alt.Color(
-        "kind:N", title=None, scale=alt.Scale(domain=names, range=[colors.series[0], colors.series[1], colors.series[1]]),
-        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0),
+        "kind:N", title=None, scale=alt.Scale(domain=names, range=[actual, expected, f"{expected}40"]),
+        legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0, symbolOpacity=1),
     )  # fmt: skip
     past["kind"], future["kind"] = names[0], names[1]
     band = future.assign(kind=names[2])
@@ -350,7 +374,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     ranged = [*tooltip, alt.Tooltip("range_text:N", title="85 % interval")]
     return alt.layer(
         alt.Chart(band)
-        .mark_area(opacity=0.22)
+        .mark_area(opacity=1)
         .encode(x=when, y=alt.Y("low:Q", title=None), y2="high:Q", color=color, tooltip=ranged),
         alt.Chart(past).mark_line(strokeWidth=2).encode(x=when, y=y, color=color, tooltip=tooltip),
         alt.Chart(future)
@@ -364,7 +388,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
 
 
 def _long(data: pd.DataFrame, x: Measure, measures: Sequence[Measure]) -> pd.DataFrame:
-    """A row for each point: when, value, both as text, series, is_complete, is_tail (from the last complete point on)."""
+    """A row a point: when and value, both as text too, series, is_complete, is_tail (from the last complete one on)."""
     is_complete = (
         data["is_complete"].astype(bool)
         if "is_complete" in data
@@ -409,7 +433,15 @@ def _steps() -> alt.Axis:
 
 
 def _axis(form: Format) -> alt.Axis:
-    return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False)
+    return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False, labelFlush=False)
+
+
+def _slanted(align: str) -> dict[str, Any]:
+    """Names along an axis: level where there is room, slanted on a phone."""
+    return {
+        "labelAngle": alt.ExprRef(f"{_IS_WIDE} ? 0 : -35"),
+        "labelAlign": alt.ExprRef(f"{_IS_WIDE} ? 'center' : '{align}'"),
+    }
 
 
 def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
@@ -421,7 +453,9 @@ def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:
         for name in names
     ]
     scale = alt.Scale(domain=list(names), range=chosen)
-    legend = alt.Legend(orient="top", title=None, labelLimit=160, columns=3)
+    legend = alt.Legend(
+        orient="top", title=None, labelLimit=160, columns=alt.ExprRef("width < 420 ? 3 : 6")
+    )
     return channel("series:N", scale=scale, legend=legend if len(names) > 1 else None)
 
 

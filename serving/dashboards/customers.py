@@ -23,7 +23,10 @@ INDUSTRY = _of("industry", "Industry", formats.TEXT)
 COUNTRY = _of("country", "Country", formats.TEXT)
 
 # The plan of a customer is that of the newest month in which it had one.
-_PLAN = "c.customer_id in (select customer_id from gold.dim_customer_months group by customer_id having arg_max(plan, month) = ?)"
+_PLAN = (
+    "c.customer_id in (select customer_id from gold.dim_customer_months "
+    "group by customer_id having arg_max(plan, month) = ?)"
+)
 
 
 def where(chosen: Slice) -> tuple[str, list[Any]]:

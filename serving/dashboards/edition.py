@@ -1,7 +1,7 @@
 """The published edition that a page reads: one version, held open, asked once for each answer.
 
-A run of a page keeps the version it began with, even if that one is removed meanwhile. The next run sees the newest: answers are
-cached by version, so that nothing old is shown after a publish.
+A run of a page keeps the version it began with, even if that one is removed meanwhile. The next run sees the newest:
+answers are cached by version, so that nothing old is shown after a publish.
 
 Reads: `published/current/restricted.duckdb`, through `serving.sql`. Writes: nothing.
 """
@@ -23,7 +23,7 @@ from serving.sql import Table
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 
-# As often is the newest version looked for again, where publishes follow each other so fast that it is gone when opened.
+# The newest version is looked for so often, where publishes follow so fast that it is gone before it is opened.
 ATTEMPTS = 5
 
 

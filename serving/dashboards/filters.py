@@ -52,7 +52,7 @@ class Slice:
 
 def bar() -> Any:
     """Where a page's filters stand, side by side, and below each other on a phone."""
-    return st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    return st.container(horizontal=True, gap="medium")
 
 
 def period(context: Context, default: str = "12 months") -> Period:

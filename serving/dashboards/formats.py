@@ -46,7 +46,7 @@ class Format:
 
         The sign is a hyphen where it is minus: by that Streamlit knows which way its arrow points.
         """
-        if is_missing(now) or is_missing(before):
+        if is_missing(now) or is_missing(before) or not self.is_number:
             return None
         difference = now - before
         sign = "-" if difference < 0 else "+"
@@ -82,7 +82,10 @@ PERCENT_WHOLE = Format(
 PERCENT_FINE = Format(
     _signed(lambda value: f"{value:.2%}"), _PERCENT_AXIS, lambda value: f"{value * 100:.2f} pp"
 )
-MILLISECONDS = Format(_signed(lambda value: f"{value:,.0f} ms"), _short(unit=" ms"))
+MILLISECONDS = Format(
+    _signed(lambda value: f"{value:,.0f} ms"),
+    "datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s' : format(datum.value, '~r') + ' ms'",
+)
 HOURS = Format(_signed(lambda value: f"{value:,.1f} h"), _short(unit=" h"))
 TEXT = Format(str, is_number=False)
 YES = Format(lambda value: "yes" if value else "no", is_number=False)

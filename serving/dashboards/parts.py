@@ -1,4 +1,4 @@
-"""What pages are put together from: cards of numbers, panels of a chart with its data and definitions, tables with links.
+"""What pages are put together from: cards of numbers, panels of a chart with its data, listings with links.
 
 Every number that a part shows has its definition and its data one click away, as text and as a CSV file.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 from altair.utils.schemapi import debug_mode
 
-from serving.dashboards import formats
+from serving.dashboards import charts, formats
 from serving.dashboards.context import Context
 from serving.dashboards.filters import Period
 from serving.dashboards.formats import Measure
@@ -28,6 +28,8 @@ STYLE = Path(__file__).with_name("style.css")
 _PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 0}
 # Rows of a table that are shown at once.
 ROWS = 15
+# Text of more letters than this may be broken into lines.
+LONG_TEXT = 24
 
 
 def style() -> None:
@@ -70,18 +72,20 @@ def cards(
         before: The same of the period before.
         against: What the difference is from, such as "30 days before".
     """
-    with st.container(gap="xxsmall"):
-        st.subheader(title, anchor=False)
-        st.caption(f"Change since {against}")
+    st.subheader(title, anchor=False)
+    st.caption(f"Change since {against}")
     with st.container(key=f"cards_{_slug(title)}"):
         for measure in measures:
             value, earlier = now.get(measure.key), before.get(measure.key)
+            change = measure.form.change(value, earlier)
+            # what is rounded away is no change
+            is_other = change is not None and re.search("[1-9]", change) is not None
             st.metric(
                 measure.label,
                 measure.form.text(value),
-                measure.form.change(value, earlier),
-                delta_color=_delta_color(measure),
-                delta_arrow=_arrow(value, earlier),
+                change,
+                delta_color=_delta_color(measure) if is_other else "off",
+                delta_arrow="auto" if is_other else "off",
                 help=context.definition(measure.source) or None,
                 border=True,
             )
@@ -144,11 +148,6 @@ def _delta_color(measure: Measure) -> Any:
     return {True: "normal", False: "inverse", None: "off"}[measure.is_good_up]
 
 
-def _arrow(now: Any, before: Any) -> Any:
-    is_same = formats.is_missing(now) or formats.is_missing(before) or now == before
-    return "off" if is_same else "auto"
-
-
 def panel(
     context: Context,
     title: str,
@@ -169,10 +168,12 @@ def panel(
         note: How to read it, if that isn't obvious.
         defined: What is defined, where it isn't the columns (rows of a waterfall).
     """
-    with st.container(border=True, key=f"panel_{_slug(title)}"):
+    with st.container(border=True, key=f"panel_{_slug(title)}", height="stretch"):
         st.subheader(title, anchor=False)
-        if note:
-            st.caption(note)
+        is_partial = "is_complete" in data and not data["is_complete"].astype(bool).all()
+        notes = [note, f"Dashed, hollow or pale: {charts.PARTIAL}" if is_partial else ""]
+        if any(notes):
+            st.caption("; ".join(filter(None, notes)))
         if data.empty:
             nothing("Nothing yet for this choice.")
             return
@@ -201,7 +202,7 @@ def listing(
         note: How to read it.
         empty: Said where there are no rows.
     """
-    with st.container(border=True, key=f"listing_{_slug(title)}"):
+    with st.container(border=True, key=f"listing_{_slug(title)}", height="stretch"):
         st.subheader(title, anchor=False)
         if note:
             st.caption(note)
@@ -216,8 +217,9 @@ def listing(
             shown = data.iloc[(page - 1) * ROWS : page * ROWS]
         st.html(_table(shown, measures))
         if len(data) > ROWS:
-            st.pagination(pages, key=f"at_{_slug(title)}")
-            st.caption(f"{len(data):,} rows")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.pagination(pages, key=f"at_{_slug(title)}")
+                st.caption(f"{len(data):,} rows")
         _behind(context, title, data, measures, measures, is_shown=True)
 
 
@@ -239,9 +241,10 @@ def facts(
         _behind(context, title, rows, shown, measures, is_shown=True)
 
 
-def side_by_side(count: int = 2) -> list[Any]:
-    """Columns of equal width; on a phone they stand below each other."""
-    return st.columns(count, gap="medium")
+def cells() -> Iterator[Any]:
+    """Places for panels, two in a row and equally high; on a phone they stand below each other."""
+    while True:
+        yield from st.columns(2, gap="medium")
 
 
 def _behind(
@@ -284,26 +287,34 @@ def _definitions(context: Context, measures: Iterable[Measure]) -> str:
 
 def _table(data: pd.DataFrame, measures: Sequence[Measure]) -> str:
     """Rows as a table of the page itself: its links take the keyboard, and it can be read aloud."""
+    rows = data.to_dict("records")
+    columns = [_column(rows, measure) for measure in measures]
     heads = "".join(
-        f"<th scope='col'{_align(measure)}>{html.escape(measure.label)}</th>"
-        for measure in measures
+        f"<th scope='col' class='{kind}'>{html.escape(measure.label)}</th>"
+        for measure, (kind, _) in zip(measures, columns, strict=True)
     )
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_align(m)}>{_cell(row, m)}</td>" for m in measures) + "</tr>"
-        for row in data.to_dict("records")
+    lines = zip(
+        *([f"<td class='{kind}'>{cell}</td>" for cell in cells] for kind, cells in columns),
+        strict=True,
     )
-    return f"<div class='listing' tabindex='0'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    # what is wider than a phone scrolls by itself, by the keyboard too
+    return f"<div class='listing' tabindex='0'>{table}</div>"
 
 
-def _align(measure: Measure) -> str:
-    return " class='number'" if measure.form.is_number else ""
-
-
-def _cell(row: Mapping[str, Any], measure: Measure) -> str:
-    text = html.escape(measure.form.text(row[measure.key]))
-    if measure.address and row[measure.address]:
-        return f"<a href='{html.escape(row[measure.address])}'>{text}</a>"
-    return text
+def _column(rows: Sequence[Mapping[str, Any]], measure: Measure) -> tuple[str, list[str]]:
+    """How a column is laid out (number, short or long text), and its cells."""
+    texts = [measure.form.text(row[measure.key]) for row in rows]
+    is_long = max(map(len, texts), default=0) > LONG_TEXT
+    kind = "number" if measure.form.is_number else "long" if is_long else "short"
+    cells = [html.escape(text) for text in texts]
+    if measure.address:
+        cells = [
+            f"<a href='{html.escape(row[measure.address])}'>{cell}</a>"
+            for row, cell in zip(rows, cells, strict=True)
+        ]
+    return kind, cells
 
 
 def _csv(data: pd.DataFrame, measures: Sequence[Measure]) -> str:

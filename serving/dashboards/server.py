@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # In a folder of its own: Streamlit would take `pages/` beside its script for pages of an older kind.
 SCRIPT = Path(__file__).with_name("shell") / "app.py"
+# Every other path is Streamlit's own.
+PAGE_ADDRESS = re.compile(r"/[a-z0-9-]*")
 
 OPTIONS = {
     "server.address": "127.0.0.1",
@@ -111,7 +113,7 @@ class FirstHtml:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        is_page = scope["type"] == "http" and re.fullmatch(r"/[a-z0-9-]*", scope["path"])
+        is_page = scope["type"] == "http" and PAGE_ADDRESS.fullmatch(scope["path"])
         await (self._answer if is_page else self._app)(scope, receive, send)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from serving.dashboards import charts, filters, formats, parts
 from serving.dashboards.context import Context
-from serving.dashboards.filters import Period
 from serving.dashboards.formats import Measure, columns_of
 from serving.dashboards.page import Page
 
@@ -16,7 +15,7 @@ _began = columns_of("kpi_activation_monthly")
 _paid = columns_of("kpi_mrr_monthly")
 MONTH = _came("month_start_on", "Month", formats.MONTH)
 SIGNUPS = _came("signups", "Signups")
-NEW_PAYING = _came("new_paying_customers", "New paying customers")
+NEW_PAYING = _came("new_paying_customers", "New paying")
 ACTIVATION = _began("activation_rate", "Activated", formats.PERCENT)
 ONBOARDING = _began("onboarding_completion_rate", "Onboarded", formats.PERCENT)
 HOURS_TO_VALUE = _began(
@@ -28,7 +27,7 @@ def draw(context: Context) -> None:
     """Months of acquisition and activation, and the two funnels."""
     spend = _came("spend_amount", "Marketing spend", context.money, is_good_up=None)
     cac = _came("cac_amount", "CAC", context.money, is_good_up=False)
-    payback = _paid("cac_payback_months", "CAC payback, months", formats.DECIMAL, is_good_up=False)
+    payback = _paid("cac_payback_months", "Payback, months", formats.DECIMAL, is_good_up=False)
     ltv_to_cac = _paid("ltv_to_cac", "LTV to CAC", formats.RATIO)
     with filters.bar():
         period = filters.period(context)
@@ -49,17 +48,17 @@ def draw(context: Context) -> None:
         f"{select} where a.month_start_on between ? and ? order by a.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context, "Signups", months, [MONTH, SIGNUPS, NEW_PAYING],
-            lambda data: charts.lines(data, MONTH, [SIGNUPS, NEW_PAYING], from_zero=True),
+            lambda data: charts.lines(data, MONTH, [SIGNUPS, NEW_PAYING], scale="zero"),
         )  # fmt: skip
         parts.panel(
             context, "Cost of a new customer", months[months["cac_amount"].notna()], [MONTH, cac],
             lambda data: charts.bars(data, MONTH, [cac]),
         )  # fmt: skip
-    with right:
+    with next(cells):
         parts.panel(
             context,
             "Marketing spend",
@@ -72,10 +71,10 @@ def draw(context: Context) -> None:
             lambda data: charts.lines(data, MONTH, [ACTIVATION, ONBOARDING]),
             note="Of the month's signups: with a first successful call; with one in time",
         )  # fmt: skip
-    _funnels(context, period)
+    _funnels(context)
 
 
-def _funnels(context: Context, period: Period) -> None:
+def _funnels(context: Context) -> None:
     of = columns_of("kpi_funnels")
     step, customers = of("step_name", "Step", formats.TEXT), of("customers", "Customers")
     measures = [
@@ -84,22 +83,22 @@ def _funnels(context: Context, period: Period) -> None:
         of("conversion_from_step_before", "Of the step before", formats.PERCENT),
         of("hours_since_step_before_median", "Median hours since", formats.HOURS, is_good_up=False),
     ]  # fmt: skip
-    places = parts.side_by_side()
-    names = (("activation", "Funnel: activation"), ("monetisation", "Funnel: monetisation"))
-    for place, (funnel, title) in zip(places, names, strict=True):
+    cells = parts.cells()
+    for funnel, title in (
+        ("activation", "Funnel: activation"),
+        ("monetisation", "Funnel: monetisation"),
+    ):
         steps = context.ask(
             "select * from gold.kpi_funnels where funnel = ? order by step_number", funnel
         )
-        shown = Measure("shown", "Customers", formats.TEXT)
-        if not steps.empty:
-            steps["shown"] = [
-                f"{formats.COUNT.text(row.customers)} ({formats.PERCENT_WHOLE.text(row.conversion_from_start)})"
-                for row in steps.itertuples()
-            ]
-        with place:
+        steps["shown"] = [
+            f"{formats.COUNT.text(row.customers)} ({formats.PERCENT_WHOLE.text(row.conversion_from_start)})"
+            for row in steps.itertuples()
+        ]
+        with next(cells):
             parts.panel(
                 context, title, steps, measures,
-                lambda data: charts.ranked(data, step, customers, text=shown),
+                lambda data: charts.ranked(data, step, customers, text=Measure("shown", "Customers", formats.TEXT)),
                 note="All customers whose window is over",
             )  # fmt: skip
 

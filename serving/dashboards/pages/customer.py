@@ -1,6 +1,6 @@
 """One customer: what it pays, how it uses the product, what it asked, how it is, and whether it may leave.
 
-Reads: gold.dim_customers, fact_customer_health, customer_churn_scores, customer_segments, customer_next_segments, customer_ltv,
+Reads: gold.dim_customers, fact_customer_health, customer_churn_scores, customer_segments, customer_ltv,
 fact_customer_months, fact_mrr_movements, fact_feature_usage, fact_support_tickets, fact_invoices.
 """
 
@@ -49,12 +49,14 @@ def draw(context: Context) -> None:
     _cards(context, customer_id, period)
     _risk(context, customer_id)
     _course(context, customer_id, period)
-    _features(context, customer_id, period)
     _events(context, customer_id)
 
 
 def _who(context: Context, customer_id: str) -> None:
-    row = context.row("select * from gold.dim_customers where customer_id = ?", customer_id)
+    row = context.row(
+        f"select *, mrr_reporting_minor / {context.units} as mrr_now from gold.dim_customers where customer_id = ?",
+        customer_id,
+    )
     segment = context.row(
         "select cluster_segment, rule_segment from gold.customer_segments where customer_id = ? and is_latest",
         customer_id,
@@ -63,6 +65,7 @@ def _who(context: Context, customer_id: str) -> None:
         _customer("tier", "Tier", formats.TEXT), _customer("industry", "Industry", formats.TEXT),
         _customer("country", "Country", formats.TEXT), _customer("email", "E-mail", formats.TEXT),
         _customer("signup_date", "Since", formats.DAY), _customer("first_api_call_date", "First call", formats.DAY),
+        Measure("mrr_now", "MRR now", context.money, "dim_customers.mrr_reporting_minor"),
         _customer("is_paying", "Pays", formats.YES), _customer("is_deleted", "Deleted", formats.YES),
         Measure("cluster_segment", "Segment", formats.TEXT, "customer_segments.cluster_segment"),
         Measure("rule_segment", "By rules", formats.TEXT, "customer_segments.rule_segment"),
@@ -71,21 +74,15 @@ def _who(context: Context, customer_id: str) -> None:
 
 
 def _cards(context: Context, customer_id: str, period: Period) -> None:
-    select = (
-        f"select h.*, m.mrr / {context.units} as mrr from gold.fact_customer_health as h left join ("
-        "select customer_id, date_trunc('month', month) as month, sum(closing_mrr_reporting_minor) as mrr "
-        "from gold.fact_customer_months group by all) as m "
-        "on m.customer_id = h.customer_id and m.month = date_trunc('month', h.date_partition) "
-        "where h.customer_id = ? and h.date_partition = ?"
-    )
+    select = "select * from gold.fact_customer_health where customer_id = ? and date_partition = ?"
     parts.cards(
         context, f"On {formats.DAY.text(period.end)}",
         [
-            Measure("mrr", "MRR at the month's end", context.money, "fact_customer_months.closing_mrr_reporting_minor"),
             _health("health_score", "Health", formats.DECIMAL),
             _health("api_calls_last_7d", "Calls, 7 days"), _health("api_calls_last_30d", "Calls, 30 days"),
             _health("features_used_last_30d", "Features, 30 days"),
             _health("support_tickets_open", "Open tickets", is_good_up=False),
+            _health("payment_status", "Payment", formats.TEXT),
         ],
         context.row(select, customer_id, period.end), context.row(select, customer_id, period.before),
         formats.DAY.text(period.before),
@@ -133,40 +130,47 @@ def _course(context: Context, customer_id: str, period: Period) -> None:
         "order by date_partition",
         customer_id, period.start, period.until,
     )  # fmt: skip
+    cells = parts.cells()
     day = _health("date_partition", "Day", formats.DAY)
     health = _health("health_score", "Health", formats.DECIMAL)
     calls = _health("api_calls_last_7d", "Calls of 7 days")
-    of = columns_of("fact_customer_months")
-    month, mrr = (
-        of("month", "Month", formats.MONTH),
-        of("closing_mrr_reporting_minor", "MRR", context.money),
-    )
-    months = context.ask(
-        f"select month, is_complete, sum(closing_mrr_reporting_minor) / {context.units} as closing_mrr_reporting_minor "
-        "from gold.fact_customer_months where customer_id = ? and month between ? and ? group by all order by month",
-        customer_id, period.first_month, period.until,
-    )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    with next(cells):
         parts.panel(
             context,
             "Calls",
             days,
             [day, calls],
-            lambda data: charts.lines(data, day, [calls], from_zero=True),
+            lambda data: charts.lines(data, day, [calls], scale="zero"),
         )
-    with right:
+    with next(cells):
         known = days[days["health_score"].notna()]
         parts.panel(
             context,
             "Health",
             known,
             [day, health],
-            lambda data: charts.lines(data, day, [health], from_zero=True),
+            lambda data: charts.lines(data, day, [health], scale="zero"),
         )
+    with next(cells):
+        _mrr(context, customer_id, period)
+    with next(cells):
+        _features(context, customer_id, period)
+
+
+def _mrr(context: Context, customer_id: str, period: Period) -> None:
+    of = columns_of("fact_customer_months")
+    month, currency = of("month", "Month", formats.MONTH), of("currency", "Currency", formats.TEXT)
+    mrr = of("closing_mrr_reporting_minor", "MRR", context.money)
+    months = context.ask(
+        f"select * replace ({context.amounts('closing_mrr_reporting_minor')}) from gold.fact_customer_months "
+        "where customer_id = ? and month between ? and ? order by month, currency",
+        customer_id, period.first_month, period.until,
+    )  # fmt: skip
     parts.panel(
-        context, "MRR by month", months, [month, mrr], lambda data: charts.bars(data, month, [mrr])
-    )
+        context, "MRR by month", months, [month, currency, mrr],
+        lambda data: charts.bars_by(data, month, "currency", mrr),
+        note=f"In {context.currency}, by the currency in which it is paid",
+    )  # fmt: skip
 
 
 def _features(context: Context, customer_id: str, period: Period) -> None:
@@ -190,8 +194,8 @@ def _events(context: Context, customer_id: str) -> None:
         "select * from gold.fact_mrr_movements where customer_id = ? order by occurred_at desc",
         customer_id,
     )
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.listing(
             context, "Movements of MRR", movements,
             [
@@ -205,7 +209,7 @@ def _events(context: Context, customer_id: str) -> None:
         f"select *, {total} from gold.fact_invoices where customer_id = ? order by finalized_at desc",
         customer_id,
     )
-    with right:
+    with next(cells):
         parts.listing(
             context, "Invoices", invoices,
             [

@@ -51,7 +51,10 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
     )
     parts.month_cards(
         context,
-        [mean, at_risk, of("customers", "Customers"), of("active_customers", "Active"), of("csat", "CSAT", formats.PERCENT)],
+        [
+            mean, at_risk, of("customers", "Customers"), of("active_customers", "Active"),
+            of("csat", "CSAT", formats.PERCENT),
+        ],
         now, before,
     )  # fmt: skip
     months = context.ask(
@@ -60,14 +63,14 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
         period.first_month,
         period.until,
     )
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         known = months[months["health_score_mean"].notna()]
         parts.panel(
             context, "Mean health at the month's end", known, [month, mean, at_risk],
             lambda data: charts.lines(data, month, [mean]),
         )  # fmt: skip
-    with right:
+    with next(cells):
         if chosen.dimension:
             parts.panel(
                 context,
@@ -104,14 +107,14 @@ def _risks(context: Context, chosen: Slice) -> None:
         _risk("mrr_at_risk_reporting_minor", "MRR at risk", context.money),
     )
     count = _risk("customers", "Customers")
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context, "Customers by churn risk", bands,
             [band, count, at_risk, _risk("churn_probability_mean", "Mean probability", formats.PERCENT)],
             lambda data: charts.ranked(data, band, count),
         )  # fmt: skip
-    with right:
+    with next(cells):
         parts.panel(
             context,
             "MRR at risk",
@@ -201,8 +204,8 @@ def _segments(context: Context, scheme: str) -> None:
         of("active_days_30d_median", "Active days", formats.COUNT),
         of("days_silent_median", "Days silent", formats.COUNT),
     ]  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context,
             "Customers by segment",
@@ -210,7 +213,7 @@ def _segments(context: Context, scheme: str) -> None:
             [segment, count],
             lambda data: charts.ranked(data, segment, count),
         )
-    with right:
+    with next(cells):
         parts.panel(
             context,
             "MRR by segment",

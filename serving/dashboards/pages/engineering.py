@@ -10,7 +10,7 @@ import streamlit as st
 from serving.dashboards import charts, filters, formats, parts
 from serving.dashboards.context import Context
 from serving.dashboards.filters import Period
-from serving.dashboards.formats import columns_of
+from serving.dashboards.formats import Measure, columns_of
 from serving.dashboards.page import Page
 
 WHOLE = "All endpoints"
@@ -50,24 +50,35 @@ def draw(context: Context) -> None:
     days = context.ask(
         f"{select} and day between ? and ? order by day", *chosen, period.start, period.until
     )
-    shown = (
-        ("Calls", [calls]),
-        ("Response time", percentiles),
-        ("Failed calls", [theirs, ours, limited]),
-        ("Error rate", [errors]),
+    shown: tuple[tuple[str, list[Measure], charts.Start], ...] = (
+        ("Calls", [calls], "zero"),
+        ("Response time", percentiles, "log"),
+        ("Failed calls", [theirs, ours, limited], "zero"),
+        ("Error rate", [errors], "zero"),
     )
-    left, right = parts.side_by_side()
-    for number, (title, measures) in enumerate(shown):
-        with (left, right)[number % 2]:
+    cells = parts.cells()
+    for title, measures, start in shown:
+        with next(cells):
             parts.panel(
                 context, title, days, [day, *measures],
-                lambda data, measures=measures: charts.lines(data, day, measures, from_zero=True),
+                lambda data, measures=measures, start=start: charts.lines(data, day, measures, scale=start),
             )  # fmt: skip
     _endpoints(context, period)
 
 
 def _endpoints(context: Context, period: Period) -> None:
     of = columns_of("kpi_endpoint_daily")
+    day, endpoint = of("day", "Day", formats.DAY), of("endpoint", "Endpoint", formats.TEXT)
+    p95 = of("latency_p95_ms", "p95", formats.MILLISECONDS)
+    days = context.ask(
+        "select * from gold.kpi_endpoint_daily where day between ? and ? order by day, endpoint",
+        period.start, period.until,
+    )  # fmt: skip
+    parts.panel(
+        context, "Response time by endpoint", days, [day, endpoint, p95],
+        lambda data: charts.lines_by(data, day, "endpoint", p95, scale="log"),
+        note="95th percentile of the day",
+    )  # fmt: skip
     rows = context.ask(
         "select * from gold.kpi_endpoint_daily where day = ? order by latency_p95_ms desc",
         period.end,

@@ -40,7 +40,8 @@ def draw(context: Context) -> None:
 
 def _gaps(context: Context, period: Period) -> None:
     gaps = context.ask(
-        "select * from gold.completeness_ledger where is_gap and date_day between ? and ? order by date_day desc, source",
+        "select * from gold.completeness_ledger where is_gap and date_day between ? and ? "
+        "order by date_day desc, source",
         period.start, period.until,
     )  # fmt: skip
     parts.listing(
@@ -55,7 +56,8 @@ def _gaps(context: Context, period: Period) -> None:
 
 def _rows(context: Context, period: Period) -> None:
     known = context.values(
-        "select source || '.' || stream from gold.completeness_ledger where row_count is not null group by all order by all"
+        "select source || '.' || stream from gold.completeness_ledger where row_count is not null "
+        "group by all order by all"
     )
     if not known:
         return
@@ -72,7 +74,7 @@ def _rows(context: Context, period: Period) -> None:
     )  # fmt: skip
     parts.panel(
         context, "Rows by day", days, [day, rows, _ledger("state", "State", formats.TEXT)],
-        lambda data: charts.lines(data, day, [rows], from_zero=True),
+        lambda data: charts.lines(data, day, [rows], scale="zero"),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def draw(context: Context) -> None:
     ratio = _paid("ltv_to_cac", "LTV to CAC", formats.RATIO)
     payback = _paid("cac_payback_months", "Payback, months", formats.DECIMAL, is_good_up=False)
     clicks, signups = _came("clicks", "Clicks"), _came("signups", "Signups")
-    paying = _came("new_paying_customers", "New paying customers")
+    paying = _came("new_paying_customers", "New paying")
     select = (
         f"select a.*, m.ltv_minor / {context.units} as ltv_minor, m.ltv_to_cac, m.cac_payback_months "
         "from gold.kpi_acquisition_monthly as a left join gold.kpi_mrr_monthly as m using (month_start_on) "
@@ -42,14 +42,14 @@ def draw(context: Context) -> None:
         f"{select} where a.month_start_on between ? and ? order by a.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         _channels(context, period)
         parts.panel(
             context, "LTV to CAC", months[months["ltv_to_cac"].notna()], [month, ratio, ltv, cac],
-            lambda data: charts.lines(data, month, [ratio], from_zero=True),
+            lambda data: charts.lines(data, month, [ratio], scale="zero"),
         )  # fmt: skip
-    with right:
+    with next(cells):
         parts.panel(
             context,
             "Clicks",
@@ -71,7 +71,8 @@ def _channels(context: Context, period: Period) -> None:
     )
     spend = _spent("spend_amount", "Spend", context.money)
     rows = context.ask(
-        "select * from gold.kpi_marketing_monthly where month_start_on between ? and ? order by month_start_on, channel",
+        "select * from gold.kpi_marketing_monthly where month_start_on between ? and ? "
+        "order by month_start_on, channel",
         period.first_month, period.until,
     )  # fmt: skip
     parts.panel(

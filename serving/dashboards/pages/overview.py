@@ -33,14 +33,14 @@ def draw(context: Context) -> None:
             [_of("mau", "In 28 days"), _of("wau", "In 7 days"), _of("dau", "On the day")],
         ),
     )
-    left, right = parts.side_by_side()
-    for number, (title, measures) in enumerate(shown):
-        with (left, right)[number % 2]:
+    cells = parts.cells()
+    for title, measures in shown:
+        with next(cells):
             parts.panel(
                 context, title, days, [DAY, *measures],
                 lambda data, measures=measures: charts.lines(data, DAY, measures),
             )  # fmt: skip
-    with right:
+    with next(cells):
         _health(context, period)
     _revenue(context, period)
 
@@ -91,13 +91,13 @@ def _revenue(context: Context, period: Period) -> None:
         "where month_start_on between ? and ? order by month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context, "Net revenue by month", months, [start, revenue],
             lambda data: charts.bars(data, start, [revenue]),
         )  # fmt: skip
-    with right:
+    with next(cells):
         _slices(context, period)
 
 

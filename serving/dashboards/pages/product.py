@@ -34,10 +34,10 @@ def draw(context: Context) -> None:
     if chosen.dimension:
         parts.of_everybody("Days, weeks, latency, features and cohorts")
     _days(context, period)
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         _weeks(context, period)
-    with right:
+    with next(cells):
         features(context, period)
     _retention(context)
     _capacity(context, period)
@@ -54,8 +54,8 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
         f"{select} and month_start_on between ? and ? order by month_start_on",
         *where, period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context,
             "Calls by month",
@@ -63,10 +63,10 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
             [MONTH, CALLS],
             lambda data: charts.bars(data, MONTH, [CALLS]),
         )
-    with right:
+    with next(cells):
         parts.panel(
             context, "Errors by month", months, [MONTH, ERRORS, OUR_ERRORS],
-            lambda data: charts.lines(data, MONTH, [ERRORS, OUR_ERRORS], from_zero=True),
+            lambda data: charts.lines(data, MONTH, [ERRORS, OUR_ERRORS], scale="zero"),
         )  # fmt: skip
 
 
@@ -81,13 +81,13 @@ def _days(context: Context, period: Period) -> None:
         _daily("weekly_active_customers", "WAU"),
         _daily("daily_active_customers", "DAU"),
     ]
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context, "Active customers", days, [DAY, *active, _daily("stickiness", "DAU / MAU", formats.PERCENT)],
-            lambda data: charts.lines(data, DAY, active, from_zero=True),
+            lambda data: charts.lines(data, DAY, active, scale="zero"),
         )  # fmt: skip
-    with right:
+    with next(cells):
         latency(context, days)
 
 
@@ -100,7 +100,7 @@ def latency(context: Context, days) -> None:
     ]
     parts.panel(
         context, "Response time", days, [DAY, *percentiles],
-        lambda data: charts.lines(data, DAY, percentiles, from_zero=True),
+        lambda data: charts.lines(data, DAY, percentiles, scale="log"),
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def _weeks(context: Context, period: Period) -> None:
     parts.panel(
         context, "Weekly active producers", weeks,
         [week, producers, of("calls", "Calls"), of("calls_growth_rate", "Growth of calls", formats.PERCENT)],
-        lambda data: charts.lines(data, week, [producers], from_zero=True),
+        lambda data: charts.lines(data, week, [producers], scale="zero"),
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def _retention(context: Context) -> None:
     parts.panel(
         context, "Who keeps calling", cells, [cohort, since, of("cohort_customers", "Customers"), rate],
         lambda data: charts.heat(data, since, cohort, rate),
-        note=f"Share of a cohort with a successful call in the month, by months since its first; pale: {charts.PARTIAL}",
+        note="Share of a cohort with a successful call in the month, by months since its first",
     )  # fmt: skip
 
 

@@ -44,26 +44,27 @@ def draw(context: Context) -> None:
         f"{select} where b.month_start_on between ? and ? order by b.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         features(context, period)
+    with next(cells):
+        _feature(context, period)
+    with next(cells):
         known = months[months["time_to_first_value_hours_median"].notna()]
         parts.panel(
             context, "Time to first value", known, [month, hours], lambda data: charts.bars(data, month, [hours]),
             note="Median hours from signup to the first successful call, by month of signup",
         )  # fmt: skip
-    with right:
-        _feature(context, period)
-        parts.panel(
-            context, "Net promoter score", months[months["nps"].notna()], [month, nps],
-            lambda data: charts.lines(data, month, [nps]),
-            note="Months with too few answers have no score",
-        )  # fmt: skip
-        parts.panel(
-            context, "Customer effort score", months[months["ces"].notna()], [month, ces],
-            lambda data: charts.lines(data, month, [ces]),
-            note="Mean of 1 (much effort) to 7 (none)",
-        )  # fmt: skip
+    for title, measure, note in (
+        ("Net promoter score", nps, "Months with too few answers have no score"),
+        ("Customer effort score", ces, "Mean of 1 (much effort) to 7 (none)"),
+    ):
+        with next(cells):
+            parts.panel(
+                context, title, months[months[measure.key].notna()], [month, measure],
+                lambda data, measure=measure: charts.lines(data, month, [measure]),
+                note=note,
+            )  # fmt: skip
 
 
 def _feature(context: Context, period: Period) -> None:
@@ -84,7 +85,7 @@ def _feature(context: Context, period: Period) -> None:
     parts.panel(
         context, "Adoption of the feature", months,
         [month, adopting, active, _adopted("adoption_rate", "Adoption", formats.PERCENT)],
-        lambda data: charts.lines(data, month, [active, adopting], from_zero=True),
+        lambda data: charts.lines(data, month, [active, adopting], scale="zero"),
         note=f"{feature}: customers in the 30 days up to a month's end",
     )  # fmt: skip
 

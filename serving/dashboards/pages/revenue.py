@@ -41,10 +41,10 @@ def draw(context: Context) -> None:
         parts.nothing("No recurring revenue for this choice.")
         return
     _cards(context, table, months)
-    left, right = parts.side_by_side()
+    cells = parts.cells()
     of = columns_of(table)
     month = of("month_start_on", "Month", formats.MONTH)
-    with left:
+    with next(cells):
         mrr = of("mrr_reporting_minor", "MRR", context.money)
         parts.panel(
             context,
@@ -53,7 +53,7 @@ def draw(context: Context) -> None:
             [month, mrr],
             lambda data: charts.bars(data, month, [mrr]),
         )
-    with right:
+    with next(cells):
         _retention(context, chosen, months, month)
     _waterfall(context, table, months)
     _movements(context, table, months, month)
@@ -133,6 +133,7 @@ def _waterfall(context: Context, table: str, months: pd.DataFrame) -> None:
             key="month", width=220,
         )  # fmt: skip
     row = names[chosen]
+    partly = "" if row["is_complete"] else f" ({charts.PARTIAL})"
     opening, closing = "opening_mrr_reporting_minor", "mrr_reporting_minor"
     steps = pd.DataFrame(
         [("Opening", row[opening], True, f"{table}.{opening}")]
@@ -144,7 +145,7 @@ def _waterfall(context: Context, table: str, months: pd.DataFrame) -> None:
         context, "From opening to closing MRR", steps,
         [Measure("step", "Step", formats.TEXT), Measure("amount", "Amount", context.money)],
         lambda data: charts.waterfall(data, "step", "amount", "is_total", context.money),
-        note=f"{chosen}{'' if row['is_complete'] else f' ({charts.PARTIAL})'}; the axis is cut where all steps are far above 0",
+        note=f"{chosen}{partly}; the axis is cut where all steps are far above 0",
         defined=[Measure("", step, source=source) for step, source in steps[["step", "source"]].to_numpy()],
     )  # fmt: skip
 
@@ -174,15 +175,15 @@ def _cohorts(context: Context) -> None:
     parts.panel(
         context, "Cohorts", cells, [cohort, since, of("cohort_customers", "Customers"), *shown.values()],
         lambda data: charts.heat(data, since, cohort, measure),
-        note=f"{measure.label}, by month of the first MRR and months since; pale: {charts.PARTIAL}",
+        note=f"{measure.label}, by month of the first MRR and months since",
     )  # fmt: skip
 
 
 def _forecast(context: Context, period: Period) -> None:
     of = columns_of("forecasts")
     ahead = context.ask(
-        f"select *, target_on as day from (select * replace ({context.amounts('baseline', 'pessimistic', 'optimistic')}) "
-        "from gold.forecasts where is_latest and metric = 'mrr') order by target_on"
+        f"select * replace ({context.amounts('baseline', 'pessimistic', 'optimistic')}), target_on as day "
+        "from gold.forecasts where is_latest and metric = 'mrr' order by target_on"
     )
     known = context.ask(
         "select day, mrr_amount from gold.kpi_daily where is_complete and day >= ? order by day",

@@ -1,6 +1,6 @@
 """Sales: new and growing customers, who may grow next, and what discounts take.
 
-Reads: gold.kpi_mrr_monthly, kpi_revenue_by_dimension, fact_mrr_movements, dim_customers, customer_segments, customer_ltv.
+Reads: gold.kpi_mrr_monthly, kpi_revenue_by_dimension, fact_mrr_movements, dim_customers, customer_segments.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def draw(context: Context) -> None:
         f"{select} where month_start_on between ? and ? order by month_start_on",
         *where, period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context, "MRR won", months, [month, new, expansion, back],
             lambda data: charts.bars(data, month, [new, expansion, back]),
         )  # fmt: skip
-    with right:
+    with next(cells):
         parts.panel(
             context, "Net and list MRR", months, [month, gross, net],
             lambda data: charts.lines(data, month, [gross, net]),

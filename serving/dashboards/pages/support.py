@@ -60,8 +60,8 @@ def _of_all(context: Context, period: Period) -> None:
         _daily("day", "Day", formats.DAY),
         _daily("tickets_open", "Open", is_good_up=False),
     )
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context,
             "Tickets",
@@ -85,13 +85,14 @@ def _of_all(context: Context, period: Period) -> None:
         ]
         parts.panel(
             context, "Median times", hours, [MONTH, *times],
-            lambda data: charts.lines(data, MONTH, times, from_zero=True),
+            lambda data: charts.lines(data, MONTH, times, scale="zero"),
             note="Calendar hours, by month of creation",
         )  # fmt: skip
-    with right:
+    with next(cells):
         parts.panel(
-            context, "Backlog", days, [day, still_open, _daily("tickets_created", "Created"), _daily("tickets_solved", "Solved")],
-            lambda data: charts.lines(data, day, [still_open], from_zero=True),
+            context, "Backlog", days,
+            [day, still_open, _daily("tickets_created", "Created"), _daily("tickets_solved", "Solved")],
+            lambda data: charts.lines(data, day, [still_open], scale="zero"),
             note="Tickets open at the end of the day",
         )  # fmt: skip
         parts.panel(
@@ -122,8 +123,8 @@ def _of_some(context: Context, period: Period, chosen: Slice) -> None:
         f"{select} and month_start_on between ? and ? order by month_start_on",
         chosen.dimension, chosen.value, period.first_month, period.until,
     )  # fmt: skip
-    left, right = parts.side_by_side()
-    with left:
+    cells = parts.cells()
+    with next(cells):
         parts.panel(
             context,
             "Tickets",
@@ -131,11 +132,11 @@ def _of_some(context: Context, period: Period, chosen: Slice) -> None:
             [month, tickets],
             lambda data: charts.bars(data, month, [tickets]),
         )
-    with right:
+    with next(cells):
         known = months[months["tickets_per_1000_calls"].notna()]
         parts.panel(
             context, "Tickets per 1,000 calls", known, [month, rate, csat],
-            lambda data: charts.lines(data, month, [rate], from_zero=True),
+            lambda data: charts.lines(data, month, [rate], scale="zero"),
         )  # fmt: skip
     parts.of_everybody("Backlog and times")
 
@@ -144,7 +145,7 @@ def _open(context: Context, chosen: Slice) -> None:
     of = columns_of("fact_support_tickets")
     condition, values = customers.where(chosen)
     rows = context.ask(
-        "select t.ticket_id, t.customer_id, t.subject, t.priority, t.created_at, t.first_replied_at is not null as is_answered, "
+        "select t.customer_id, t.subject, t.priority, t.created_at, t.first_replied_at is not null as is_answered, "
         "c.company_name, c.tier from gold.fact_support_tickets as t join gold.dim_customers as c using (customer_id) "
         f"where t.is_open and {condition} order by t.created_at limit 500",
         *values,
