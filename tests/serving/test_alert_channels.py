@@ -15,6 +15,7 @@ import pytest
 
 from serving.alerts import channels, log
 from serving.alerts.failures import task_failed, trial_entry
+from serving.alerts.rules import read_rules
 from tests.serving.alert_company import Company
 from tests.serving.receivers import mailbox, webhook
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -91,9 +92,7 @@ def test_an_incident_as_it_is_read_in_each_channel(company, mail, hook):
         f"{FELL}.",
         "Rule: revenue_drop. Severity: critical. Owner: finance.",
         (
-            "What to do: docs/runbook.md#an-alert-fires - did invoices stop, did a price change, did a large customer leave "
-            "(gold.fact_mrr_movements)?"
-        ),
+            f"What to do: {read_rules(company.settings)[0].what_to_do}",
         "Published version: v000002-2025-07-29-0123abcd.",
         "Quiet for two days: warehouse alerts snooze revenue_drop --for 2d",
     ]
