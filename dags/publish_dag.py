@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, once gold and its ML tables passed their gates; then alerts and notebooks."""
+"""`publish`: a new version of both editions, once gold and its ML tables have passed; then alerts and notebooks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def publish() -> None:
 
     @task(
         task_id="alerts",
-        doc_md="Calls `warehouse.stages.alerts`: readers' copies and the log only. Fails where a message did not arrive.",
+        doc_md="Calls `warehouse.stages.alerts`: it needs no turn. Fails where a message did not arrive.",
     )
     def judge_alerts() -> dict[str, Any]:
         return run_stage("alerts", insist=True)

@@ -1,6 +1,6 @@
 """Which rules are broken and what people know of it: one message for one incident, one when it is over.
 
-Nothing is read or written here. The log's newest rows say where the last evaluation stopped; each observation is a step.
+Nothing is read or written here. The log's newest rows say where the last evaluation stopped; an observation is a step.
 """
 
 from __future__ import annotations

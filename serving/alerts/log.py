@@ -242,7 +242,10 @@ def snooze(
     con: duckdb.DuckDBPyConnection, rule: str, subject: str, until: datetime, now: datetime, reason: str
 ) -> None:  # fmt: skip
     """Tell nobody of a rule until then."""
-    con.execute("insert into alert_snoozes values (?, ?, ?, ?, ?, nextval('ordinal'))", [rule, subject, until, now, reason])  # fmt: skip
+    con.execute(
+        "insert into alert_snoozes values (?, ?, ?, ?, ?, nextval('ordinal'))",
+        [rule, subject, until, now, reason],
+    )
 
 
 def as_dict(entry: Entry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Thirty-three faults to plant, each told from what the days before let one expect: where alerts must speak, and once.
+"""Thirty-four faults to plant, each told from what the days before let one expect: where alerts must speak, and once.
 
 What is expected of a day is the mean of the same weekday of four weeks, worked out here from the tables and not by the alerts' code.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from math import ceil, floor
 
 from tests.serving.alert_days import DAY, Days, midnight
@@ -23,7 +23,7 @@ class Fault:
         plant: Changes the copy, given the day it happens on.
         subject: Whose incident.
         days: How many days it lasts.
-        window: Days that are published at once.
+        at_once: Days that are published at once.
         of_a_month: It happens to a month, known when the month is over.
     """
 
@@ -200,13 +200,4 @@ def tell(fault: Fault, days: Days, day: date) -> int:
     return sum(
         entry.told == "fired" and entry.incident == fault.incident and entry.subject == fault.subject
         for entry in days.log()[before:]
-    )  # fmt: skip
-
-
-def is_calm(days: Days, fault: Fault, day: date, since: datetime) -> bool:
-    """Whether a clean run was well in the days around, so that what is told is told of the fault."""
-    return not any(
-        entry.incident == fault.incident and entry.state in ("firing", "snoozed")
-        and since <= (entry.period_end or since) <= midnight(day + 8 * DAY)
-        for entry in days.log()
     )  # fmt: skip

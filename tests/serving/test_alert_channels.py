@@ -91,8 +91,7 @@ def test_an_incident_as_it_is_read_in_each_channel(company, mail, hook):
     assert message.get_content().splitlines() == [
         f"{FELL}.",
         "Rule: revenue_drop. Severity: critical. Owner: finance.",
-        (
-            f"What to do: {read_rules(company.settings)[0].what_to_do}",
+        f"What to do: {read_rules(company.settings)[0].what_to_do}",
         "Published version: v000002-2025-07-29-0123abcd.",
         "Quiet for two days: warehouse alerts snooze revenue_drop --for 2d",
     ]

@@ -71,8 +71,15 @@ def day_for(fault: Fault, clean: Days, seed: int, chance: Random) -> date:
             for entry in clean.log("state = 'ok'")
             if entry.incident == fault.incident
         }
-        days = [day for day in days if day.replace(day=1) in calm or fault.incident == "cac_high"]
-        days = [day for day in days if (day.replace(day=1) + 62 * DAY) < last]
+        # nor may the month before have been one: then it would be told of already
+        months = {day.replace(day=1) for day in days}
+        months = {month for month in months if {month, (month - DAY).replace(day=1)} <= calm}
+        days = [
+            day
+            for day in days
+            if (day.replace(day=1) in months or fault.incident == "cac_high")
+            and day.replace(day=1) + 62 * DAY < last
+        ]
     else:
         days = [
             day
