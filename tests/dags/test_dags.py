@@ -111,7 +111,8 @@ def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
             if task_id != "notebooks":
                 assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
     # notebooks read what is published, which nobody writes
-    assert dags["publish"]["tasks"]["notebooks"]["pool"] == "default_pool"
+    for task in ("alerts", "notebooks"):
+        assert dags["publish"]["tasks"][task]["pool"] == "default_pool"
     # sources land in files of their own, side by side
     assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
 
@@ -134,7 +135,7 @@ def test_the_layers_follow_each_other(dags):
 
 
 def test_notebooks_come_after_the_version_they_show(dags):
-    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["notebooks"]
+    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["alerts", "notebooks"]
 
 
 def test_assets_tell_what_became_new(dags):

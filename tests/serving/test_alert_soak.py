@@ -6,6 +6,9 @@ were slow or failed for a day) is no false alert: those days are not clean.
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -17,6 +20,7 @@ from serving.sql import current_file
 from tests.road.conftest import Warehouse
 from tests.serving.alert_days import DAY, Days
 from tests.serving.alert_faults import FAULTS, Fault, tell
+from tests.serving.receivers import webhook
 
 WINDOW, WINDOWS = 60, 3
 # seed 11 was tuned on
@@ -121,3 +125,65 @@ def judge_company(seed: int, edition: Path, folder: Path) -> None:
     assert max(told.values()) <= 1
     assert counts[0] <= 1
     assert sum(counts) <= WINDOWS
+
+
+# --- from the source to the message -----------------------------------------------------------------
+
+
+def newest_log(warehouse: Warehouse) -> Path:
+    """The usage log's file of the newest day."""
+    return max((warehouse.home / "sandbox" / "usage").glob("????-??-??.jsonl.gz"))
+
+
+def keep(file: Path, share: float, status: int | None = None) -> None:
+    """Let a log lose lines, or let some of its calls fail."""
+    with gzip.open(file, "rt") as lines:
+        calls = [json.loads(line) for line in lines]
+    chance = Random(1)
+    if status:
+        for call in calls:
+            call["status_code"] = status if chance.random() > share else call["status_code"]
+    else:
+        calls = [call for call in calls if chance.random() < share]
+    with gzip.open(file, "wt") as lines:
+        lines.writelines(json.dumps(call) + "\n" for call in calls)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_faults_at_the_source_come_out_as_messages(tmp_path):
+    """Half the calls of a day lost; a day of errors; a log that can't be read for three days, then mended."""
+    warehouse = Warehouse(tmp_path / "data")
+    warehouse.create(calls=80_000)
+    with webhook() as hook:
+        told = {"ALERT_SLACK_URL": f"{hook.address}/slack"}
+
+        def day(plant: Callable[[Path], None] = lambda _: None, expect: int = 0) -> list[str]:
+            hook.posts.clear()
+            warehouse("sandbox", "advance", "--days", "1")
+            plant(newest_log(warehouse))
+            warehouse("run", expect=expect, **told)
+            return [body["text"] for _, body in hook.posts]
+
+        warehouse("run", **told)
+        lost = day(lambda log: keep(log, 0.5))
+        assert [text.partition(":")[0] for text in lost if "API calls" in text] == [
+            "[critical] API calls of the day"
+        ]
+        errors = day(lambda log: keep(log, 0.8, 500))
+        assert [text.partition(":")[0] for text in errors if "API calls" in text] == [
+            "[critical] Share of API calls that failed", "[recovered] API calls of the day",
+        ]  # fmt: skip
+        whole: dict[Path, bytes] = {}
+
+        def tear(log: Path) -> None:
+            whole[log] = log.read_bytes()
+            log.write_bytes(whole[log][: len(whole[log]) // 2])
+
+        stopped = [day(tear, expect=1) for _ in range(3)]
+        assert [sum("behind (usage)" in text for text in texts) for texts in stopped] == [0, 1, 0]
+        assert not any("API calls of the day" in text for texts in stopped for text in texts)
+        for log, content in whole.items():
+            log.write_bytes(content)
+        mended = day()
+        assert [text for text in mended if "behind (usage)" in text][0].startswith("[recovered]")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from warehouse.cli.app import app, console, settings_for, stderr
 from warehouse.errors import CallError, WarehouseError
@@ -45,13 +44,13 @@ def shown(
     if not found:
         console.print("nothing is wrong")
     else:
-        table = Table("since", "severity", "rule", "state", "what", "owner")
         for entry in found:
-            table.add_row(
-                f"{entry.fired_at:%Y-%m-%d %H:%M}", entry.severity, entry.rule, entry.state,
-                escape(entry.message), entry.owner,
-            )  # fmt: skip
-        console.print(table)
+            since = f"{entry.fired_at:%Y-%m-%d %H:%M}"
+            console.print(
+                f"{since}  {entry.severity:<8}  [bold]{entry.rule}[/]  {entry.state}, for {entry.owner}",
+                highlight=False,
+            )
+            console.print(f"    {escape(entry.message)}", highlight=False)
     if waiting:
         stderr.print(
             f"[yellow]![/] {waiting} messages have not arrived; `warehouse alerts check` tries again"
@@ -82,14 +81,16 @@ def rules() -> None:
     from serving.alerts.rules import read_rules
     from serving.alerts.summary import rule_in_words
 
-    table = Table("rule", "severity", "owner", "fires when", "window", "channels")
     for rule in read_rules(settings_for()):
         words = rule_in_words(rule)
-        fires = f"{words['title']}: {words['condition']}"
-        table.add_row(
-            rule.name, words["severity"], words["owner"], escape(fires), words["window"], words["channels"],
-        )  # fmt: skip
-    console.print(table)
+        console.print(
+            f"[bold]{rule.name}[/]  {rule.severity}, for {rule.owner}, in {words['channels']}",
+            highlight=False,
+        )
+        console.print(
+            f"    {escape(words['title'])}: {escape(words['condition'])} ({words['window']})",
+            highlight=False,
+        )
 
 
 @alerts.command()
