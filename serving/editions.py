@@ -15,18 +15,22 @@ import duckdb
 
 from quality import scoring
 from serving import pii
+from serving.alerts.log import COLUMNS as ALERT_COLUMNS
 from warehouse import duck, locks
 from warehouse.settings import Settings
 
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
 MADE_AT_PUBLISH = frozenset({*scoring.DESCRIPTIONS, "alert_log"})
 OPS_TABLES = (
-    "builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry", "reports", "report_deliveries",
+    "builds", "check_runs", "check_results", "publishes", "alert_log", "alert_deliveries", "alert_snoozes",
+    "model_registry", "reports", "report_deliveries",
 )  # fmt: skip
 # Free text that may quote values of rows.
 OPS_ANALYST_DROPS = {
     "check_results": ("observed", "detail", "advice"),
     "alert_log": ("subject", "message"),
+    "alert_deliveries": ("title", "body", "error"),
+    "alert_snoozes": ("subject", "reason"),
     "model_registry": ("details", "file", "sha256"),
     "reports": ("changes",),
     "report_deliveries": ("recipients", "error"),
@@ -35,11 +39,6 @@ UNKNOWN_MEMBERS = ("unknown",)
 CUSTOMER = "customer_id"
 PSEUDONYM_LENGTH = 32  # hex digits: 128 bits
 _BLOCK = 64  # SHA-256's block, in bytes
-
-_NO_ALERTS = (
-    "create table gold.alert_log "
-    "(fired_at timestamp, rule varchar, severity varchar, subject varchar, message varchar)"
-)
 
 
 def columns_of(
@@ -295,9 +294,19 @@ def _write_ops(con: duckdb.DuckDBPyConnection, settings: Settings, gold: set[str
                 what = f"column gold.{table}.{column}" if column else f"table gold.{table}"
                 con.execute(f"comment on {what} is {_literal(text)}")
         if "alert_log" not in gold:
-            con.execute(
-                "create table gold.alert_log as select * from ledger.alert_log"
-                if "alert_log" in present
-                else _NO_ALERTS
-            )
+            _write_alerts(con, is_logged="alert_log" in present)
         con.execute("detach ledger")
+
+
+def _write_alerts(con: duckdb.DuckDBPyConnection, *, is_logged: bool) -> None:
+    """The alerts' log as a table of gold, with its columns described; a log of before may lack some of them."""
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in ALERT_COLUMNS.items())
+    con.execute(f"create table gold.alert_log ({columns})")
+    if is_logged:
+        con.execute("insert into gold.alert_log by name select * from ledger.alert_log")
+    con.execute(
+        "comment on table gold.alert_log is "
+        "'One row per rule, subject and period that was judged, and one per failed task.'"
+    )
+    for name, (_, description) in ALERT_COLUMNS.items():
+        con.execute(f"comment on column gold.alert_log.{name} is {_literal(description)}")

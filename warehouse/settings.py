@@ -74,15 +74,15 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
     transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
+
+    alert_slack_url: str | None = Field(None, validation_alias="ALERT_SLACK_URL", repr=False)
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
+    alert_oncall_url: str | None = Field(None, validation_alias="ALERT_ONCALL_URL", repr=False)
+    alert_email_to: str | None = Field(None, validation_alias="ALERT_EMAIL_TO")
+    smtp_url: str | None = Field(None, validation_alias="SMTP_URL", repr=False)
+    email_from: str | None = Field(None, validation_alias="EMAIL_FROM")
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DASHBOARD_PORT")
 
-    smtp_host: str | None = Field(None, validation_alias="SMTP_HOST")
-    smtp_port: int = Field(587, ge=1, le=65535, validation_alias="SMTP_PORT")
-    smtp_user: str | None = Field(None, validation_alias="SMTP_USER")
-    smtp_password: str | None = Field(None, validation_alias="SMTP_PASSWORD", repr=False)
-    smtp_starttls: bool = Field(True, validation_alias="SMTP_STARTTLS")
-    report_sender: str = Field("warehouse@localhost", validation_alias="REPORT_SENDER")
     weekly_report_recipients: str = Field("", validation_alias="WEEKLY_REPORT_RECIPIENTS")
     monthly_report_recipients: str = Field("", validation_alias="MONTHLY_REPORT_RECIPIENTS")
     weekly_report_schedule: str = Field("0 7 * * 1", validation_alias="WEEKLY_REPORT_SCHEDULE")
@@ -134,7 +134,8 @@ class Settings(BaseSettings):
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
         "inputs_location",
         "stripe_api_key", "support_token", "usage_token", "pseudonym_key", "as_of", "failpoint",
-        "alert_webhook_url", "smtp_host", "smtp_user", "smtp_password", mode="before",
+        "alert_slack_url", "alert_webhook_url", "alert_oncall_url", "alert_email_to", "smtp_url", "email_from",
+        mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:

@@ -22,6 +22,8 @@ HEIGHT = 260
 Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
+# Vega's own signal: the width of the chart that is drawn.
+_IS_WIDE = "width > 480"
 # Ticks of an axis in log: 1, 3, 10, 30, …
 _DECADES = [first * 10**power for power in range(7) for first in (1, 3)]
 
@@ -226,7 +228,10 @@ def ranked(
     base = alt.Chart(shown).encode(y=y, x=x, tooltip=tooltip)
     colors = palette()
     return alt.layer(
-        base.mark_bar(color=colors.series[0], cornerRadiusEnd=2, height={"band": 0.7}),
+        # a bar thinner than its corner says nothing: there the number stands alone
+        base.mark_bar(color=colors.series[0], cornerRadiusEnd=2, height={"band": 0.7}).encode(
+            opacity=alt.condition(f"datum.value > {top / 100}", alt.value(1), alt.value(0))
+        ),
         base.mark_text(align="left", dx=5, color=colors.ink).encode(text="value_text:N"),
     ).properties(height=max(90, 30 * len(shown) + 10))
 
@@ -262,13 +267,9 @@ def waterfall(
             }
         )
     shown = pd.DataFrame(rows)
-    shown["next"] = shown["step"].shift(-1)
-    x = alt.X(
-        "step:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelAngle=0, labelLimit=90, ticks=False, labelOverlap=False),
-    )
+    # on a phone names are slanted, and the numbers stand in the table below only
+    axis = alt.Axis(ticks=False, labelOverlap=False, **_slanted("right"))
+    x = alt.X("step:N", sort=None, title=None, axis=axis)
     low = _floor(shown)
     scale = alt.Scale(
         domain=[low, shown["high"].max() + 0.08 * (shown["high"].max() - low)], nice=False
@@ -283,7 +284,9 @@ def waterfall(
             color=alt.Color("color:N", scale=None),
         ),
         base.mark_text(dy=-8, color=colors.ink, fontSize=12).encode(
-            y=alt.Y("high:Q", scale=scale), text="text:N"
+            y=alt.Y("high:Q", scale=scale),
+            text="text:N",
+            opacity=alt.condition(_IS_WIDE, alt.value(1), alt.value(0)),
         ),
     ).properties(height=HEIGHT + 40)
 
@@ -311,13 +314,19 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
         x=alt.X(
             "x:O",
             title=x.label,
-            axis=alt.Axis(labelAngle=0, ticks=False, domain=False, orient="top"),
+            axis=alt.Axis(
+                ticks=False,
+                domain=False,
+                orient="top",
+                labelOverlap=x.form.is_number,
+                **({"labelAngle": 0} if x.form.is_number else _slanted("left")),
+            ),
         ),
         y=alt.Y(
             "y:O",
             sort=None,
             title=None,
-            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False),
+            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False, labelFlush=False),
         ),
         tooltip=[
             alt.Tooltip("y:N", title=y.label),
@@ -346,7 +355,7 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
             text="value_text:N",
             color=alt.condition(is_strong, alt.value(light_text), alt.value(dark_text)),
         ),
-    ).properties(height=max(120, 21 * shown["y"].nunique() + 40))
+    ).properties(height=23 * shown["y"].nunique() + (40 if x.form.is_number else 110))
 
 
 def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) -> alt.LayerChart:
@@ -371,7 +380,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     names = ["Actual", "Expected", "85 % interval"]
     actual, expected = colors.series[:2]
     color = alt.Color(
-        "kind:N", title=None, scale=alt.Scale(domain=names, range=[actual, expected, expected]),
+        "kind:N", title=None, scale=alt.Scale(domain=names, range=[actual, expected, f"{expected}40"]),
         legend=alt.Legend(orient="top", symbolType="square", symbolStrokeWidth=0, symbolOpacity=1),
     )  # fmt: skip
     past["kind"], future["kind"] = names[0], names[1]
@@ -383,7 +392,7 @@ def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) 
     ranged = [*tooltip, alt.Tooltip("range_text:N", title="85 % interval")]
     return alt.layer(
         alt.Chart(band)
-        .mark_area(opacity=0.22)
+        .mark_area(opacity=1)
         .encode(x=when, y=alt.Y("low:Q", title=None), y2="high:Q", color=color, tooltip=ranged),
         alt.Chart(past).mark_line(strokeWidth=2).encode(x=when, y=y, color=color, tooltip=tooltip),
         alt.Chart(future)
@@ -442,7 +451,15 @@ def _steps() -> alt.Axis:
 
 
 def _axis(form: Format) -> alt.Axis:
-    return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False)
+    return alt.Axis(labelExpr=form.axis, tickCount=5, domain=False, ticks=False, labelFlush=False)
+
+
+def _slanted(align: str) -> dict[str, Any]:
+    """Names along an axis: level where there is room, slanted on a phone."""
+    return {
+        "labelAngle": alt.ExprRef(f"{_IS_WIDE} ? 0 : -35"),
+        "labelAlign": alt.ExprRef(f"{_IS_WIDE} ? 'center' : '{align}'"),
+    }
 
 
 def _by_series(names: Sequence[str], channel: Any = alt.Color) -> Any:

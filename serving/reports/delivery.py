@@ -9,18 +9,18 @@ Run: `warehouse report weekly --send`; the DAGs `weekly_report` and `monthly_rep
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.utils import format_datetime
 from pathlib import Path
 
+from serving import mail
 from serving.reports import archive, rendering
 from serving.reports.archive import Kept
 from serving.reports.content import Card, Cards, Report, Section
 from warehouse import clock, ledger
-from warehouse.errors import NothingToDo, WarehouseError
+from warehouse.errors import CallError, NothingToDo, WarehouseError
 from warehouse.settings import Settings
 
 SECONDS = 30
@@ -67,32 +67,36 @@ def send(settings: Settings, kept: Kept, travel: Callable[[Mail], None]) -> Mail
         NothingToDo: It was sent before, or there is nobody to send it to.
         WarehouseError: It could not be handed over; a row says so, and the next call tries again.
     """
-    mail = compose(settings, kept)
-    if not mail.recipients:
+    if not settings.recipients_of(kept.kind):
         raise NothingToDo(
             f"nobody gets the {kept.kind} report: {kept.kind.upper()}_REPORT_RECIPIENTS is not set"
         )
+    message = compose(settings, kept)
     attempt = _attempts(settings, kept)
     try:
-        travel(mail)
+        travel(message)
     except (OSError, WarehouseError) as error:
         said = " ".join(str(error).split())[:300]
-        _record(settings, kept, mail, attempt, "failed", said)
+        _record(settings, kept, message, attempt, "failed", said)
         raise WarehouseError(
             f"the {kept.kind} report of {kept.period} was not delivered (attempt {attempt}): {said}",
             "nothing is lost: it is kept, and sent when this is run again",
         ) from error
-    _record(settings, kept, mail, attempt, "sent", None)
-    return mail
+    _record(settings, kept, message, attempt, "sent", None)
+    return message
 
 
 def compose(settings: Settings, kept: Kept) -> Mail:
     """The message of an issue: the numbers on top as its body, the whole as PDF and page attached."""
     report = _with_cards(archive.report_of(kept))
     revision = f" (revision {kept.revision})" if kept.revision > 1 else ""
-    host = settings.report_sender.rpartition("@")[2].rstrip(">")
+    if not settings.email_from:
+        raise CallError(
+            "EMAIL_FROM is not set, so nothing can be sent", "set it (see .env.example)"
+        )
+    host = settings.email_from.rpartition("@")[2].rstrip(">")
     return Mail(
-        sender=settings.report_sender,
+        sender=settings.email_from,
         recipients=settings.recipients_of(kept.kind),
         subject=f"{report.title}: {report.words}{revision}",
         html=rendering.mail_html(report),
@@ -103,24 +107,21 @@ def compose(settings: Settings, kept: Kept) -> Mail:
 
 
 def by_smtp(settings: Settings) -> Callable[[Mail], None]:
-    """Hands messages to the settings' mail server; with TLS unless the settings say otherwise.
+    """Hands messages to the settings' mail server.
 
     Raises:
-        WarehouseError: There is no server in the settings.
+        CallError: The settings name no server, or none that makes sense.
     """
-    if not settings.smtp_host:
-        raise WarehouseError(
-            "SMTP_HOST is not set, so nothing can be sent", "set it (see .env.example)"
-        )
-    host, port = settings.smtp_host, settings.smtp_port
+    if not settings.smtp_url:
+        raise CallError("SMTP_URL is not set, so nothing can be sent", "set it (see .env.example)")
+    url = settings.smtp_url
 
-    def travel(mail: Mail) -> None:
-        with smtplib.SMTP(host, port, timeout=SECONDS) as server:
-            if settings.smtp_starttls:
-                server.starttls(context=ssl.create_default_context())
-            if settings.smtp_user and settings.smtp_password:
-                server.login(settings.smtp_user, settings.smtp_password)
-            refused = server.send_message(as_message(mail))
+    def travel(message: Mail) -> None:
+        try:
+            with mail.connect(url, seconds=SECONDS) as server:
+                refused = server.send_message(as_message(message))
+        except ValueError:
+            raise CallError("SMTP_URL makes no sense", "see .env.example") from None
         if refused:
             raise WarehouseError(f"the server refused {', '.join(sorted(refused))}")
 
@@ -132,6 +133,7 @@ def as_message(mail: Mail) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, ", ".join(mail.recipients)
     message["Subject"], message["Message-ID"] = mail.subject, mail.message_id
+    message["Date"] = format_datetime(ledger.wall_clock())
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
     kinds = {".pdf": ("application", "pdf"), ".html": ("text", "html")}

@@ -197,7 +197,8 @@ def _at_risk(source: Source, period: Period) -> list[Table | Text]:
 
 def _alerts(source: Source, period: Period) -> list[Table | Text]:
     rows = source.rows(
-        "select fired_at, rule, subject, any_value(severity) as severity, any_value(message) as message "
+        "select fired_at, rule, subject, first(severity order by ordinal) as severity, "
+        "first(message order by ordinal) as message, last(state order by ordinal) in ('firing', 'snoozed') as is_open "
         "from gold.alert_log where fired_at >= ? and fired_at < ? "
         "group by fired_at, rule, subject order by fired_at, rule, subject",
         period.start, period.next.start,
@@ -207,12 +208,15 @@ def _alerts(source: Source, period: Period) -> list[Table | Text]:
     return [
         Table(
             "",
-            ["Raised (UTC)", "Severity", "Rule", "What was said"],
-            [False, False, False, False],
+            ["Raised (UTC)", "Severity", "Rule", "What was said", ""],
+            [False, False, False, False, False],
             [
-                [formats.INSTANT.text(row["fired_at"]), row["severity"], row["rule"], row["message"]]
+                [
+                    formats.INSTANT.text(row["fired_at"]), row["severity"], row["rule"], row["message"],
+                    "open" if row["is_open"] else "",
+                ]
                 for row in rows
             ],
-            widths=[1, 0.7, 1.2, 3.4],
+            widths=[1, 0.7, 1.2, 3.2, 0.4],
         )
     ]  # fmt: skip

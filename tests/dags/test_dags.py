@@ -117,7 +117,8 @@ def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
             if task_id != "notebooks":
                 assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
     # notebooks read what is published, which nobody writes
-    assert dags["publish"]["tasks"]["notebooks"]["pool"] == "default_pool"
+    for task in ("alerts", "notebooks"):
+        assert dags["publish"]["tasks"][task]["pool"] == "default_pool"
     # sources land in files of their own, side by side
     assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
 
@@ -141,7 +142,7 @@ def test_the_layers_follow_each_other(dags):
 
 
 def test_notebooks_come_after_the_version_they_show(dags):
-    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["notebooks"]
+    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["alerts", "notebooks"]
 
 
 def test_a_report_is_written_before_it_is_sent(dags):
@@ -181,6 +182,7 @@ def test_a_report_goes_by_airflows_connection_again_after_a_refusal_and_once(tmp
                 PYTHONPATH=f"{PROJECT_ROOT}:{PROJECT_ROOT / 'dags'}",
                 WAREHOUSE_HOME=str(settings.home),
                 WEEKLY_REPORT_RECIPIENTS="ann@example.com",
+                EMAIL_FROM="reports@example.com",
                 PSEUDONYM_KEY="a-key-for-tests-0123456789abcdef",
             ),
             cwd=tmp_path,

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from quality.gates import check
+from serving.alerts.log import COLUMNS
 from serving.publish import current_version, publish, rollback, versions
 from serving.sql import query
 from tests.faults.comparing import damage, gold_hashes
@@ -87,6 +88,16 @@ def test_both_editions_hold_gold_and_ops(settings):
         assert query(settings, "select count(*) from ops.check_results", edition=edition).rows == [
             (6,)
         ]
+    # what was judged before, with its columns described; analysts don't see what messages quote
+    kept = {
+        name
+        for (name,) in query(
+            settings,
+            "select column_name from duckdb_columns() where table_name = 'alert_log' and comment is not null",
+            edition="analyst",
+        ).rows
+    }
+    assert kept == set(COLUMNS) - {"subject", "message"}
     # descriptions of columns travel along
     comment = "select comment from duckdb_columns() where table_name = 'dim_customers' and column_name = 'mrr'"
     assert query(settings, comment, edition="analyst").rows == [("Monthly recurring revenue now",)]

@@ -41,9 +41,7 @@ def settings(tmp_path):
     return settings_of(
         tmp_path / "home",
         weekly_report_recipients="ann@example.com, bo@example.com",
-        report_sender="Warehouse <reports@example.com>",
-        smtp_host="127.0.0.1",
-        smtp_starttls=False,
+        email_from="Warehouse <reports@example.com>",
     )
 
 
@@ -163,7 +161,9 @@ def test_a_message_has_the_numbers_in_its_body_and_the_report_attached(settings)
     kept = archive.keep(settings, report())
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        delivery.send(settings, kept, delivery.by_smtp(settings.over(smtp_port=port)))
+        delivery.send(
+            settings, kept, delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
+        )
     ((recipients, message),) = mailbox.messages
     assert recipients == ["ann@example.com", "bo@example.com"]
     assert message["Subject"] == "Weekly executive report: 23 to 29 June 2025"
@@ -183,7 +183,7 @@ def test_a_refused_delivery_is_seen_tried_again_and_then_never_again(settings):
     kept = archive.keep(settings, report())
     mailbox = Mailbox(["451 come back later"])
     with mail_server(mailbox) as port:
-        travel = delivery.by_smtp(settings.over(smtp_port=port))
+        travel = delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
         with pytest.raises(WarehouseError, match=r"not delivered \(attempt 1\).*come back later"):
             delivery.send(settings, kept, travel)
         assert mailbox.messages == []
@@ -208,11 +208,13 @@ def test_a_refused_delivery_is_seen_tried_again_and_then_never_again(settings):
 
 def test_no_server_no_recipient_and_no_answer_say_so(settings):
     kept = archive.keep(settings, report())
-    with pytest.raises(WarehouseError, match="SMTP_HOST is not set"):
-        delivery.by_smtp(settings.over(smtp_host=None))
+    with pytest.raises(WarehouseError, match="SMTP_URL is not set"):
+        delivery.by_smtp(settings)
     with pytest.raises(NothingToDo, match="WEEKLY_REPORT_RECIPIENTS is not set"):
         delivery.send(settings.over(weekly_report_recipients=""), kept, pytest.fail)
     with mail_server(Mailbox()) as port:
         pass
     with pytest.raises(WarehouseError, match="not delivered"):
-        delivery.send(settings, kept, delivery.by_smtp(settings.over(smtp_port=port)))
+        delivery.send(
+            settings, kept, delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
+        )

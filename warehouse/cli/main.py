@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from warehouse.cli import airflow, build, reports, run, sandbox, serving, sources  # noqa: F401 - they register
+from warehouse.cli import airflow, alerts, build, reports, run, sandbox, serving, sources  # noqa: F401 - they register
 from warehouse.cli.app import app, stderr
 from warehouse.errors import CallError, WarehouseError
 
