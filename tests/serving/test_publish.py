@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from quality.gates import check
-from serving.publish import current_version, publish, rollback, versions
 from serving.alerts.log import COLUMNS
+from serving.publish import current_version, publish, rollback, versions
 from serving.sql import query
 from tests.faults.comparing import damage, gold_hashes
 from tests.faults.dying import SERVER, killed_at
