@@ -35,8 +35,8 @@ def raw(source: str) -> Asset:
 
 
 def tell_failure(context: dict[str, Any]) -> None:
-    """Failure callback: write the failure to the alert log, and post it where a webhook is set."""
-    from serving.alerts import task_failed
+    """Failure callback: write the failure to the alert log, and tell it where a channel is set up."""
+    from serving.alerts.failures import task_failed
 
     instance = context["task_instance"]
     task_failed(

@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, once gold and its ML tables have passed their gates; then notebooks."""
+"""`publish`: a new version of both editions, once gold and its ML tables have passed; then alerts and notebooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ the pointer
 whose gates did
 not pass since its last build.
 
-The notebooks are then run on that version and rendered to `published/<version>/notebooks/*.html`. One that fails
+Then the alerts' rules are judged on that version, and what is new is told (docs/alerts.md). A message that doesn't
+arrive fails the task `alerts`: its retries, and each evaluation after it, try again.
+
+The notebooks are run on that version and rendered to `published/<version>/notebooks/*.html`. One that fails
 fails its own task and nothing else: the version stays published.
 
 To go back one version: `warehouse publish --rollback`.
@@ -47,7 +50,14 @@ def publish() -> None:
     def render_notebooks() -> dict[str, Any]:
         return run_stage("notebooks")
 
-    publish_editions() >> render_notebooks()
+    @task(
+        task_id="alerts",
+        doc_md="Calls `warehouse.stages.alerts`: it needs no turn. Fails where a message did not arrive.",
+    )
+    def judge_alerts() -> dict[str, Any]:
+        return run_stage("alerts", insist=True)
+
+    publish_editions() >> [judge_alerts(), render_notebooks()]
 
 
 publish()

@@ -1,7 +1,7 @@
 """The quality page: what was checked, what failed, since when; one HTML file that works offline.
 
 Great Expectations' own data docs stand beside it. They load styles, scripts and a tracking picture from the network:
-all of that is cut out here.
+all of that is cut out here, with what works by those scripts alone, and their list of tables is written anew.
 
 Reads: `ops.duckdb` (through rows handed in), `<home>/logs/quality/<gate>/`.
 Writes: a folder `quality` with index.html and ge/<gate>/.
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+# Scripts need a library from the network; the footers offer newsletters and tutorials there.
 _OUTSIDE = re.compile(
-    r"<script\b[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>"
-    r"|<link\b[^>]*\bhref=[\"']https?://[^>]*>"
-    r"|<img\b[^>]*\bsrc=[\"']https?://[^>]*>"
-    r"|<form\b.*?</form>",
+    r"<script\b.*?</script>|<footer\b.*?</footer>|<form\b.*?</form>"
+    r"|<link\b[^>]*>"
+    r"|<img\b[^>]*\bsrc=[\"']https?://[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
 _OUTSIDE_LINK = re.compile(r"href=([\"'])https?://[^\"']*\1", re.IGNORECASE)
@@ -38,10 +38,23 @@ summary{cursor:pointer;padding:.25rem 0}code{background:#f6f8fa;padding:0 .2rem}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,code{background:#161b22}
 th,td{border-color:#30363d}.ok{color:#3fb950}.bad{color:#ff7b72}.warn{color:#d29922}}
 """
-# GE's pages lean on bootstrap; this is as much of it as they need to be read
-_GE_STYLE = """<style>body{font:14px/1.5 system-ui,sans-serif;margin:1rem auto;max-width:70rem;padding:0 1rem}
-table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.25rem .5rem;text-align:left;vertical-align:top}
-.row{display:block}.d-none,.modal,.navbar form{display:none}.nav{list-style:none}img{max-width:10rem}</style>"""
+# GE's pages lean on bootstrap and an icon font; this is as much of them as they need to be read.
+_GE_STYLE = """<style>
+:root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem}
+h4,h5,h6{margin:.8rem 0 .4rem;font-size:1.05rem}.lead,.card-header{opacity:.75}.container{padding:0}
+.container-fluid>.row:has(>.col-lg-2){display:grid;grid-template-columns:15rem minmax(0,1fr);gap:2rem}
+.ge-navigation-sidebar-content,ol.breadcrumb{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:0 1rem}
+.ge-navigation-sidebar-content{flex-direction:column;flex-wrap:nowrap}.ge-navigation-sidebar-container{max-height:none!important}
+nav.navbar{height:auto!important}.sticky{top:1rem!important}.card{max-height:none!important}a{color:LinkText;text-decoration:none}
+.card:has([data-toggle=buttons]),[data-toggle=collapse],.modal,.cooltip .top,thead[hidden]{display:none}
+.table-responsive,.show-scrollbars{overflow-x:auto}table{border-collapse:collapse;min-width:50%}
+td,th{border:0;border-bottom:1px solid color-mix(in srgb,currentColor 18%,transparent);padding:.3rem .7rem .3rem 0}
+td,th{text-align:left;vertical-align:top}
+.table{color:inherit!important;background:none!important}pre,code{white-space:pre-wrap}img{max-width:10rem}
+.fa-check-circle::before{content:"✓";color:#1a7f37}.fa-times::before,.fa-times-circle::before{content:"✗";color:#c9372c}
+.fa-exclamation-triangle::before{content:"!";color:#9a6700}.fas{font-style:normal;font-weight:700}
+@media(max-width:640px){.container-fluid>.row:has(>.col-lg-2){display:block}.sticky{position:static}}
+</style>"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,9 @@ def build(
             gates.append(gate_dir.name)
     index = target / "index.html"
     index.write_text(_page(rows, gates, version, checked_at), encoding="utf-8")
+    for gate in gates:
+        page = _list_of_ge(target / "ge" / gate, gate, rows)
+        (target / "ge" / gate / "index.html").write_text(page, encoding="utf-8")
     return index
 
 
@@ -104,6 +120,34 @@ def offline(page: str) -> str:
     return page.replace("</head>", _GE_STYLE + "</head>", 1)
 
 
+def _list_of_ge(folder: Path, gate: str, rows: Sequence[Row]) -> str:
+    """The tables of a gate with GE's newest page on each; its own list is drawn by a script from the network."""
+    lines = []
+    for suite in sorted((folder / "expectations").rglob("*.html")):
+        name = suite.relative_to(folder / "expectations").with_suffix("")
+        newest = max((folder / "validations" / name).rglob("*.html"), default=None)
+        table = ".".join(name.parts)
+        found = [row for row in rows if (row.gate, row.table) == (gate, table)]
+        bad = sum(not row.success for row in found)
+        mark = f'<td class="bad">✗ {bad}</td>' if bad else '<td class="ok">✓</td>'
+        links = [(suite, "what must hold"), *([(newest, "what was found")] if newest else [])]
+        cells = "".join(
+            f'<td><a href="{html.escape(page.relative_to(folder).as_posix())}">{text}</a></td>'
+            for page, text in links
+        )
+        lines.append(f"<tr>{mark}<td><code>{html.escape(table)}</code></td>{cells}</tr>")
+    head = "<tr><th></th><th>Table</th><th></th><th></th></tr>"
+    return "\n".join(
+        [
+            '<!doctype html><html lang=en><meta charset=utf-8><meta name="viewport" content="width=device-width">',
+            f"<title>Great Expectations, gate {html.escape(gate)}</title><style>{_STYLE}</style>",
+            f"<h1>Gate {html.escape(gate)}, as Great Expectations shows it</h1>",
+            '<p><a href="../../index.html">All gates</a></p>',
+            f"<table>{head}{''.join(lines)}</table></html>",
+        ]
+    )
+
+
 def _page(rows: Sequence[Row], gates: Sequence[str], version: str, checked_at: datetime) -> str:
     failed = [row for row in rows if not row.success]
     tables: dict[tuple[str, str], list[Row]] = {}
@@ -115,7 +159,7 @@ def _page(rows: Sequence[Row], gates: Sequence[str], version: str, checked_at: d
         else f'<span class="ok">all {len(rows)} checks passed</span>'
     )
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<!doctype html><html lang=en><meta charset=utf-8><meta name="viewport" content="width=device-width">',
         f"<title>Data quality, {html.escape(version)}</title><style>{_STYLE}</style>",
         f"<h1>Data quality of version {html.escape(version)}</h1>",
         f"<p>{verdict}, on {len(tables)} tables, as of {checked_at:%Y-%m-%d %H:%M} UTC.</p>",

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from quality.advice import advice_for
 from quality.expectations import Check, CheckResult, Suite
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ class Evaluator:
                 CheckResult(
                     gate, suite.name, suite.table, "", says, "completeness", "error",
                     not suite.error, "", suite.error or suite.note,
+                    advice_for(suite.table, "", "completeness") if suite.error else "",
                 )
             ]  # fmt: skip
         if not suite.checks:
@@ -151,6 +153,7 @@ class Evaluator:
         return CheckResult(
             gate, suite.name, suite.table, check.column, check.says,
             check.dimension, check.severity, success, _observed(found), detail,
+            "" if success else check.advice or advice_for(suite.table, check.column, check.dimension),
         )  # fmt: skip
 
     def _sample(self, suite: Suite, check: Check) -> str:
@@ -271,8 +274,6 @@ def _detail(check: Check, found: dict[str, Any], outcome: Any, sample: str) -> s
         )
     elif "observed_value" in found:
         parts.append(f"observed {_observed(found)}")
-    if check.advice:
-        parts.append(check.advice)
     return "; ".join(parts)
 
 

@@ -72,7 +72,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found."""
+    """What one check found; `detail` and `advice` (what to do) are empty where it holds."""
 
     gate: str
     suite: str
@@ -84,6 +84,12 @@ class CheckResult:
     success: bool
     observed: str
     detail: str
+    advice: str = ""
+
+    @property
+    def finding(self) -> str:
+        """What was found and what to do, in one line."""
+        return f"{self.detail}; {self.advice}" if self.advice else self.detail
 
 
 def not_null(column: str, *, severity: Severity = "error") -> Check:

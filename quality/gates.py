@@ -21,10 +21,9 @@ from quality.suites.gold import Table
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import CallError, GateRefused, WarehouseError
 from warehouse.failpoints import hit
+from warehouse.ledger import GATES
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
-
-GATES = ("raw", "gold", "scores")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def check(gate: str | Sequence[str], settings: Settings, *, enforce: bool = Fals
 
 def describe(result: CheckResult) -> str:
     """One line: the table, what should hold, what was found."""
-    return f"{result.table}: expected that {result.expectation}; {result.detail}"
+    return f"{result.table}: expected that {result.expectation}; {result.finding}"
 
 
 def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult]:
@@ -112,13 +111,15 @@ def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult
             for result in opened.run("raw", suite)
         ]
         opened.build_docs()
-    _keep(settings, "raw", run_id, now, results, json.dumps(scope, sort_keys=True))
+    hit("gate.checked", settings)
+    keep(settings, "raw", run_id, results, json.dumps(scope, sort_keys=True))
     return results
 
 
 def _run_gold(
     settings: Settings, gates: Sequence[str], now: datetime, run_id: str
 ) -> list[CheckResult]:
+    from quality import freshness
     from quality.engine import evaluator
     from quality.suites import gold, scores
 
@@ -146,7 +147,10 @@ def _run_gold(
                     for result in opened.run(gate, suite)
                 ]
                 opened.build_docs()
-            _keep(settings, gate, run_id, now, results, None)
+                if gate == "gold":
+                    results += freshness.results(opened.execute, tables, now, off)
+            hit("gate.checked", settings)
+            keep(settings, gate, run_id, results)
             found += results
     return found
 
@@ -194,24 +198,34 @@ def _docs_dir(settings: Settings, gate: str) -> Path:
     return folder
 
 
-def _keep(
+def keep(
     settings: Settings,
     gate: str,
     run_id: str,
-    now: datetime,
     results: Sequence[CheckResult],
-    scope: str | None,
+    scope: str | None = None,
 ) -> None:
-    hit("gate.checked", settings)
+    """Put a run's results on record.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        gate: raw, gold, scores, or dbt_<layer>.
+        run_id: Id of the run.
+        results: What its checks found.
+        scope: What was looked at.
+    """
     ledger.record_check(
         settings,
         run_id=run_id,
         gate=gate,
         passed=all(result.success or result.severity != "error" for result in results),
-        checked_at=now,
+        checked_at=clock.now(settings),
         scope=scope,
         results=[
-            (r.suite, r.table, r.column, r.expectation, r.dimension, r.severity, r.success, r.observed, r.detail)
+            (
+                r.suite, r.table, r.column, r.expectation, r.dimension, r.severity, r.success, r.observed, r.detail,
+                r.advice,
+            )
             for r in results
         ],
     )  # fmt: skip

@@ -13,59 +13,32 @@ from pathlib import Path
 
 import duckdb
 
+from quality import scoring
 from serving import pii
+from serving.alerts.log import COLUMNS as ALERT_COLUMNS
 from warehouse import duck, locks
 from warehouse.settings import Settings
 
 # Made at publish, from rows that change with every run of the gates: no part of a version's identity.
-MADE_AT_PUBLISH = frozenset({"data_quality_scores", "alert_log"})
-OPS_TABLES = ("builds", "check_runs", "check_results", "publishes", "alert_log", "model_registry")
+MADE_AT_PUBLISH = frozenset({*scoring.DESCRIPTIONS, "alert_log"})
+OPS_TABLES = (
+    "builds", "check_runs", "check_results", "publishes", "alert_log", "alert_deliveries", "alert_snoozes",
+    "model_registry", "reports", "report_deliveries",
+)  # fmt: skip
 # Free text that may quote values of rows.
 OPS_ANALYST_DROPS = {
-    "check_results": ("observed", "detail"),
+    "check_results": ("observed", "detail", "advice"),
     "alert_log": ("subject", "message"),
+    "alert_deliveries": ("title", "body", "error"),
+    "alert_snoozes": ("subject", "reason"),
     "model_registry": ("details", "file", "sha256"),
+    "reports": ("changes",),
+    "report_deliveries": ("recipients", "error"),
 }
 UNKNOWN_MEMBERS = ("unknown",)
 CUSTOMER = "customer_id"
 PSEUDONYM_LENGTH = 32  # hex digits: 128 bits
 _BLOCK = 64  # SHA-256's block, in bytes
-
-SEVERITY_WEIGHTS = {"error": 3, "warning": 1}
-
-_QUALITY_SCORES = """
-create table gold.data_quality_scores as
-with newest as (
-    -- a day's score of a gate is that of its last run
-    select gate, cast(checked_at as date) as date_partition, arg_max(run_id, ordinal) as run_id
-    from ledger.check_runs group by gate, date_partition
-), weighed as (
-    select r.table_name, r.gate, n.date_partition, r.run_id, r.dimension, r.success,
-        case r.severity when 'error' then 3 else 1 end as weight
-    from newest as n join ledger.check_results as r on r.run_id = n.run_id and r.gate = n.gate
-), scored as (
-    select table_name, gate, date_partition, run_id, dimension,
-        coalesce(sum(weight) filter (success), 0) / sum(weight) as score, count(*) as checks,
-        count(*) filter (not success) as failed
-    from weighed group by table_name, gate, date_partition, run_id, dimension
-)
-select md5(table_name || '|' || gate || '|' || date_partition) as id, table_name, gate, date_partition, run_id,
-    max(score) filter (dimension = 'completeness') as completeness,
-    max(score) filter (dimension = 'accuracy') as accuracy,
-    max(score) filter (dimension = 'consistency') as consistency,
-    max(score) filter (dimension = 'timeliness') as timeliness,
-    max(score) filter (dimension = 'validity') as validity,
-    avg(score) as overall_score,
-    cast(sum(checks) as bigint) as check_count,
-    cast(sum(failed) as bigint) as failed_count
-from scored group by table_name, gate, date_partition, run_id
-order by date_partition, table_name, gate
-"""
-
-_NO_ALERTS = (
-    "create table gold.alert_log "
-    "(fired_at timestamp, rule varchar, severity varchar, subject varchar, message varchar)"
-)
 
 
 def columns_of(
@@ -319,12 +292,29 @@ def _write_ops(con: duckdb.DuckDBPyConnection, settings: Settings, gold: set[str
         for table in OPS_TABLES:
             if table in present:
                 con.execute(f"create table ops.{table} as select * from ledger.{table}")
-        if "data_quality_scores" not in gold:
-            con.execute(_QUALITY_SCORES)
-        if "alert_log" not in gold:
+        for table in ("data_quality_scores", "data_quality_issues"):
             con.execute(
-                "create table gold.alert_log as select * from ledger.alert_log"
-                if "alert_log" in present
-                else _NO_ALERTS
+                f"create table gold.{table} as select * from ledger.{table} order by table_name, id"
             )
+        con.execute(f"create table gold.data_quality_daily as {scoring.DAILY}")
+        for table, columns in scoring.DESCRIPTIONS.items():
+            for column, text in columns.items():
+                what = f"column gold.{table}.{column}" if column else f"table gold.{table}"
+                con.execute(f"comment on {what} is {_literal(text)}")
+        if "alert_log" not in gold:
+            _write_alerts(con, is_logged="alert_log" in present)
         con.execute("detach ledger")
+
+
+def _write_alerts(con: duckdb.DuckDBPyConnection, *, is_logged: bool) -> None:
+    """The alerts' log as a table of gold, with its columns described; a log of before may lack some of them."""
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in ALERT_COLUMNS.items())
+    con.execute(f"create table gold.alert_log ({columns})")
+    if is_logged:
+        con.execute("insert into gold.alert_log by name select * from ledger.alert_log")
+    con.execute(
+        "comment on table gold.alert_log is "
+        "'One row per rule, subject and period that was judged, and one per failed task.'"
+    )
+    for name, (_, description) in ALERT_COLUMNS.items():
+        con.execute(f"comment on column gold.alert_log.{name} is {_literal(description)}")

@@ -22,15 +22,15 @@ from pathlib import Path
 
 import duckdb
 
-from quality import docs
+from quality import docs, scoring
 from serving import audit as auditing
 from serving import dictionary, editions, pii
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import GateOutdated, GateRefused, WarehouseError
 from warehouse.failpoints import hit
+from warehouse.ledger import GATES
 from warehouse.settings import Settings
 
-GATES = ("raw", "gold", "scores")
 _VERSION = re.compile(r"v(\d{6})-\d{4}-\d{2}-\d{2}-[0-9a-f]{8}")
 
 
@@ -77,6 +77,7 @@ def publish(settings: Settings) -> PublishedVersion:
             candidate = settings.published_dir / f".tmp-{name}"
             candidate.mkdir(mode=0o700)
             restricted, analyst = candidate / "restricted.duckdb", candidate / "analyst.duckdb"
+            scoring.keep(settings)
             try:
                 editions.write_restricted(settings, restricted)
             except BaseException as error:
@@ -90,6 +91,7 @@ def publish(settings: Settings) -> PublishedVersion:
             rows = _write_docs(settings, restricted, candidate, name, now)
             _write_dictionary(settings, restricted, candidate)
             _write_manifest(candidate, name, identity, counts, now, rows)
+            _link_reports(settings, candidate)
             _seal(candidate)
             hit("publish.sealed", settings)
         except BaseException as error:
@@ -215,10 +217,12 @@ def _write_docs(
     con = duck.connect(restricted, read_only=True)
     try:
         rows = con.execute(
-            "select r.gate, r.table_name, r.expectation, r.dimension, r.severity, r.success, r.observed, r.detail "
+            "select r.gate, r.table_name, r.expectation, r.dimension, r.severity, r.success, r.observed, "
+            "concat_ws('; ', r.detail, nullif(r.advice, '')) "
             "from ops.check_results as r join (select gate, arg_max(run_id, ordinal) as run_id from ops.check_runs "
             "group by gate) as n on n.gate = r.gate and n.run_id = r.run_id "
-            "order by case r.gate when 'raw' then 1 when 'gold' then 2 else 3 end, r.table_name, r.expectation"
+            "order by case r.gate when 'raw' then 1 when 'gold' then 2 when 'scores' then 3 else 4 end, r.gate, "
+            "r.table_name, r.expectation"
         ).fetchall()
     finally:
         con.close()
@@ -242,6 +246,14 @@ def _write_dictionary(settings: Settings, restricted: Path, candidate: Path) -> 
         dictionary.build(candidate / "docs" / "index.html", manifest, con)
     finally:
         con.close()
+
+
+def _link_reports(settings: Settings, candidate: Path) -> None:
+    """The newest reports stand beside the newest version too."""
+    # reports read versions: they know this module
+    from serving.reports.archive import place
+
+    place(settings, candidate)
 
 
 def _write_manifest(

@@ -18,16 +18,20 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from serving import sql
 from serving.sql import ROWS, Table
 from warehouse.errors import CallError, WarehouseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import duckdb
 
     from warehouse.settings import Settings
+
+Answer = TypeVar("Answer")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # An answer's size on its way to whoever asked.
@@ -173,6 +177,23 @@ def landing_file(settings: Settings, source: str) -> Path:
     return settings.landing(source)
 
 
+def on_newest(settings: Settings, edition: str, what: Callable[[Reader], Answer]) -> Answer:
+    """Do something with the newest edition; where it is gone before it could be opened, with the one after it.
+
+    Raises:
+        CallError: There is no such edition, or `what` raised it.
+        WarehouseError: Nothing is published, or `what` raised it.
+    """
+    while True:
+        path = sql.current_file(settings, edition)
+        try:
+            with Reader(settings, path) as reader:
+                return what(reader)
+        except WarehouseError:
+            if path.exists():
+                raise
+
+
 def query(
     settings: Settings, statement: str, *, edition: str = "restricted", limit: int = ROWS
 ) -> Table:
@@ -182,8 +203,7 @@ def query(
         CallError: There is no such edition, the statement isn't a select, or DuckDB can't make sense of it.
         WarehouseError: Nothing is published, or the query broke a limit.
     """
-    with Reader(settings, sql.current_file(settings, edition)) as reader:
-        return reader.ask(statement, limit=limit)
+    return on_newest(settings, edition, lambda reader: reader.ask(statement, limit=limit))
 
 
 def query_landing(settings: Settings, source: str, statement: str, *, limit: int = ROWS) -> Table:

@@ -15,7 +15,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -80,7 +80,7 @@ def query(
         CallError: The statement isn't a select, or DuckDB can't make sense of it.
         WarehouseError: Nothing is published, or the time is up.
     """
-    with open_edition(settings, current_file(settings, edition)) as con:
+    with open_current(settings, edition) as con:
         return ask(con, sql, parameters=parameters, limit=limit, seconds=seconds)
 
 
@@ -129,6 +129,28 @@ def open_edition(
 ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """Open an edition locked down, within the settings' limits."""
     return open_locked(path, memory_limit=settings.memory_limit, threads=settings.threads)
+
+
+@contextmanager
+def open_current(settings: Settings, edition: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an edition of the version that readers see now.
+
+    Where publishes follow each other fast, a version can be gone between the look at the pointer and its opening: then
+    the next one is looked for.
+
+    Raises:
+        WarehouseError: Nothing is published, or the file can't be opened.
+    """
+    with ExitStack() as opened:
+        while True:
+            seen = (settings.published_dir / "current").resolve()
+            try:
+                con = opened.enter_context(open_edition(settings, current_file(settings, edition)))
+                break
+            except WarehouseError:
+                if seen == (settings.published_dir / "current").resolve():
+                    raise
+        yield con
 
 
 @contextmanager

@@ -43,7 +43,10 @@ SECRETS = (
     "usage_token",
     "product_db_url",
     "pseudonym_key",
+    "alert_slack_url",
     "alert_webhook_url",
+    "alert_oncall_url",
+    "smtp_url",
 )
 STRIPE_HOSTS = ("api.stripe.com",)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

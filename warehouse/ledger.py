@@ -23,6 +23,8 @@ import duckdb
 from warehouse import duck, locks
 from warehouse.settings import Settings
 
+# The gates that must pass before a publish.
+GATES = ("raw", "gold", "scores")
 # The layers that the ML step adds after gold's own gate has run: they don't make the gold gate's
 # results stale.
 AFTER_GOLD = frozenset({"ml", "after_ml", "scores"})
@@ -45,8 +47,9 @@ create table if not exists check_results (
     run_id varchar, gate varchar, suite varchar, table_name varchar, column_name varchar,
     expectation varchar,
     dimension varchar, severity varchar, success boolean, observed varchar, detail varchar,
-    checked_at timestamp, ran_at timestamp
+    checked_at timestamp, ran_at timestamp, advice varchar
 );
+alter table check_results add column if not exists advice varchar;
 create table if not exists publishes (
     version varchar, ordinal bigint, content_hash varchar, action varchar, published_at timestamp,
     ran_at timestamp
@@ -171,11 +174,11 @@ def record_check(
     Args:
         settings: Whose `ops.duckdb`.
         run_id: Id of the run.
-        gate: raw, gold or scores.
+        gate: raw, gold or scores; dbt_silver, dbt_gold or dbt_ml for the tests of a layer.
         passed: Whether nothing of severity error failed.
         checked_at: `clock.now`.
         results: Rows (suite, table_name, column_name, expectation, dimension, severity, success,
-        observed, detail).
+        observed, detail, advice).
         scope: What was looked at.
     """
     ran_at = wall_clock()
@@ -186,12 +189,48 @@ def record_check(
             "insert into check_runs values (?, nextval('ordinal'), ?, ?, ?, ?, ?, ?, ?)",
             [run_id, gate, passed, len(results), failed, scope, naive(checked_at), ran_at],
         )
-        for row in results:
+        if results:
+            # one statement: row by row, a gate's hundreds cost more than some of its checks
+            suite, table, column, expectation, dimension, severity, success, observed, detail, advice = (
+                list(values) for values in zip(*results, strict=True)
+            )  # fmt: skip
+            texts = [
+                suite,
+                table,
+                column,
+                expectation,
+                dimension,
+                severity,
+                observed,
+                detail,
+                advice,
+            ]
             con.execute(
-                "insert into check_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [run_id, gate, *row, naive(checked_at), ran_at],
+                "insert into check_results (run_id, gate, suite, table_name, column_name, expectation, dimension, "
+                "severity, observed, detail, advice, success, checked_at, ran_at) "
+                f"select ?, ?, {', '.join(['unnest(?::varchar[])'] * len(texts))}, unnest(?::boolean[]), ?, ?",
+                [run_id, gate, *texts, success, naive(checked_at), ran_at],
             )
         con.execute("commit")
+
+
+def forget_results(settings: Settings, *, before: datetime) -> int:
+    """Remove the single results of old runs; the runs stay, and all results of each gate's newest run.
+
+    Args:
+        settings: Whose `ops.duckdb`.
+        before: Results of runs before this instant go.
+
+    Returns:
+        How many rows were removed.
+    """
+    with ops(settings) as con:
+        gone = con.execute(
+            "delete from check_results where checked_at < ? and (gate, run_id) not in "
+            "(select (gate, arg_max(run_id, ordinal)) from check_runs group by gate)",
+            [naive(before)],
+        ).fetchone()
+    return int(gone[0]) if gone else 0
 
 
 def latest_checks(settings: Settings, *, passed_only: bool = False) -> dict[str, CheckRun]:
@@ -216,13 +255,13 @@ def failures(settings: Settings, run_id: str) -> list[str]:
     """One line per failed check of severity error of a run."""
     with ops(settings) as con:
         rows = con.execute(
-            "select table_name, column_name, expectation, detail from check_results "
+            "select table_name, column_name, expectation, detail, advice from check_results "
             "where run_id = ? and not success and severity = 'error' order by all",
             [run_id],
         ).fetchall()
     return [
-        f"{table}{'.' + column if column else ''}: {what}: {detail}"
-        for table, column, what, detail in rows
+        f"{table}{'.' + column if column else ''}: {what}: {detail}{'; ' + advice if advice else ''}"
+        for table, column, what, detail, advice in rows
     ]
 
 

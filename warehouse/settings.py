@@ -78,8 +78,19 @@ class Settings(BaseSettings):
     sql_seconds: float = Field(60, gt=0, validation_alias="WAREHOUSE_SQL_SECONDS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
     transform_schedule: str = Field("@daily", validation_alias="TRANSFORM_SCHEDULE")
+
+    alert_slack_url: str | None = Field(None, validation_alias="ALERT_SLACK_URL", repr=False)
     alert_webhook_url: str | None = Field(None, validation_alias="ALERT_WEBHOOK_URL", repr=False)
+    alert_oncall_url: str | None = Field(None, validation_alias="ALERT_ONCALL_URL", repr=False)
+    alert_email_to: str | None = Field(None, validation_alias="ALERT_EMAIL_TO")
+    smtp_url: str | None = Field(None, validation_alias="SMTP_URL", repr=False)
+    email_from: str | None = Field(None, validation_alias="EMAIL_FROM")
     dashboard_port: int = Field(8501, ge=1, le=65535, validation_alias="DASHBOARD_PORT")
+
+    weekly_report_recipients: str = Field("", validation_alias="WEEKLY_REPORT_RECIPIENTS")
+    monthly_report_recipients: str = Field("", validation_alias="MONTHLY_REPORT_RECIPIENTS")
+    weekly_report_schedule: str = Field("0 7 * * 1", validation_alias="WEEKLY_REPORT_SCHEDULE")
+    monthly_report_schedule: str = Field("0 7 2 * *", validation_alias="MONTHLY_REPORT_SCHEDULE")
 
     @field_validator("home")
     @classmethod
@@ -109,7 +120,7 @@ class Settings(BaseSettings):
             raise ValueError("is a time zone's name, such as Europe/Berlin") from None
         return name
 
-    @field_validator("transform_schedule")
+    @field_validator("transform_schedule", "weekly_report_schedule", "monthly_report_schedule")
     @classmethod
     def _schedule(cls, schedule: str) -> str:
         if not croniter.is_valid(schedule):
@@ -127,7 +138,8 @@ class Settings(BaseSettings):
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",
         "inputs_location",
         "stripe_api_key", "support_token", "usage_token", "pseudonym_key", "as_of", "failpoint",
-        "alert_webhook_url", mode="before",
+        "alert_slack_url", "alert_webhook_url", "alert_oncall_url", "alert_email_to", "smtp_url", "email_from",
+        mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
@@ -138,6 +150,14 @@ class Settings(BaseSettings):
         """The schedule of `transform` as a cron expression."""
         presets = {"@daily": "0 0 * * *", "@hourly": "0 * * * *", "@weekly": "0 0 * * 0"}
         return presets.get(self.transform_schedule, self.transform_schedule)
+
+    def recipients_of(self, kind: Literal["weekly", "monthly"]) -> tuple[str, ...]:
+        """Addresses that a report goes to; they stand in the setting with commas between them."""
+        listed = {
+            "weekly": self.weekly_report_recipients,
+            "monthly": self.monthly_report_recipients,
+        }
+        return tuple(address.strip() for address in listed[kind].split(",") if address.strip())
 
     # --- where things are
     # -------------------------------------------------------------------------------------------
@@ -170,6 +190,11 @@ class Settings(BaseSettings):
     def lake_dir(self) -> Path:
         """Folder of raw and gold as files."""
         return self.home / "lake"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports that were issued."""
+        return self.home / "reports"
 
     @property
     def models_dir(self) -> Path:

@@ -14,7 +14,7 @@ from datetime import UTC, date, timedelta
 from typing import Any
 
 from warehouse import clock
-from warehouse.errors import NothingToDo
+from warehouse.errors import NothingToDo, WarehouseError
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
@@ -146,6 +146,36 @@ def publish(settings: Settings, say: Say) -> Figures:
     return {"version": version.name, "new": version.is_new}
 
 
+def alerts(settings: Settings, say: Say, *, insist: bool = False) -> Figures:
+    """Judge the alerts' rules on the published version, and tell what is new.
+
+    Args:
+        settings: Whose rules, log and channels.
+        say: Told what is under way.
+        insist: Take a message that did not arrive for a failure; otherwise it is a warning. It waits either way.
+
+    Raises:
+        WarehouseError: Messages did not arrive, and `insist`.
+    """
+    from serving.alerts.evaluation import evaluate
+
+    say("judging alerts")
+    report = evaluate(settings)
+    waits = [f"an alert waits: {line}" for line in report.undelivered]
+    if insist and waits:
+        raise WarehouseError(
+            f"{len(waits)} messages did not arrive: {report.undelivered[0]}",
+            "look at the channel's settings, then `warehouse alerts check`; they wait until then",
+        )
+    return {
+        "rules": report.rules,
+        "judged": report.judged,
+        "firing": report.firing,
+        "told": list(report.told),
+        "warnings": [*report.warnings, *waits],
+    }
+
+
 def notebooks(settings: Settings, say: Say) -> Figures:
     """Execute the notebooks on the published version and render them.
 
@@ -155,6 +185,42 @@ def notebooks(settings: Settings, say: Say) -> Figures:
 
     rendered = render(settings, say=say)
     return {"version": rendered.version, "pages": [str(path) for path in rendered.pages]}
+
+
+def report(settings: Settings, kind: str, say: Say) -> Figures:
+    """Write the report of the week or month that was over last, if it is not there yet.
+
+    Raises:
+        WarehouseError: That period is not complete in every source yet.
+    """
+    from serving.reports.archive import due
+    from serving.reports.periods import kind_of
+
+    say(f"writing the {kind} report")
+    kept = due(settings, kind_of(kind))
+    return {
+        "period": kept.period, "revision": kept.revision, "new": kept.is_new, "path": str(kept.pdf),
+    }  # fmt: skip
+
+
+def send_report(
+    settings: Settings, kind: str, period: str, travel: Callable[[Any], None], say: Say
+) -> Figures:
+    """Send the newest issue of a period to its recipients, once.
+
+    Raises:
+        NothingToDo: It was sent before, or there is nobody to send it to.
+    """
+    from serving.reports.archive import newest
+    from serving.reports.delivery import send
+    from serving.reports.periods import kind_of
+
+    kept = newest(settings, kind_of(kind), period)
+    if kept is None:
+        raise NothingToDo(f"there is no {kind} report of {period}")
+    say(f"sending {kept.name}")
+    mail = send(settings, kept, travel)
+    return {"sent": kept.name, "recipients": len(mail.recipients)}
 
 
 def tidy(settings: Settings, say: Say) -> Figures:
@@ -192,4 +258,5 @@ STAGES: tuple[Stage, ...] = (
     _build_stage("ml", "build gold's ML tables"),
     _gate_stage("gate", "gates: gold and scores out", "gold", "scores"),
     Stage("publish", "publish both editions", publish),
+    Stage("alerts", "judge alerts", alerts),
 )

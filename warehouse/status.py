@@ -14,6 +14,7 @@ import duckdb
 
 from warehouse import clock, duck, ledger, locks
 from warehouse.errors import WarehouseError
+from warehouse.ledger import GATES
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
@@ -123,8 +124,9 @@ def _landing(settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def _gates(settings: Settings) -> list[dict[str, Any]]:
-    runs = ledger.latest_checks(settings)
-    reasons = ledger.standing(settings, ("raw", "gold", "scores")) if runs else {}
+    newest = ledger.latest_checks(settings)
+    runs = {gate: newest[gate] for gate in GATES if gate in newest}
+    reasons = ledger.standing(settings, GATES) if runs else {}
     return [
         {
             "gate": gate,

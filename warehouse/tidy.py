@@ -1,19 +1,23 @@
-"""Housekeeping of the data folder: leftovers of crashes, and logs that nobody reads any more.
+"""Housekeeping of the data folder: leftovers of crashes, logs and single check results that nobody reads any more.
 
-Writes: removes files under `<home>/spool`, `<home>/published/.tmp-*` and `<home>/logs`; nothing
-else.
+Writes: removes files under `<home>/spool`, `<home>/published/.tmp-*` and `<home>/logs`, and old rows of
+`ops.check_results`; nothing else.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
+from datetime import timedelta
 from pathlib import Path
 
+from warehouse import clock, ledger
 from warehouse.locks import hold
 from warehouse.settings import Settings
 
 KEEP_LOGS_SECONDS = 30 * 86_400
+# scores and issues say what older checks found
+KEEP_RESULTS = timedelta(days=90)
 # a spool older than this belongs to no running sync
 KEEP_SPOOL_SECONDS = 2 * 86_400
 
@@ -22,8 +26,10 @@ def tidy(settings: Settings) -> dict[str, int]:
     """Remove what crashes left behind and what is old.
 
     Returns:
-        How many files of each kind were removed.
+        How many files (and check results) of each kind were removed.
     """
+    from quality import scoring
+
     removed = {"spool": 0, "candidates": 0, "logs": 0}
     now = time.time()
     for path in _files(settings.spool_dir):
@@ -38,6 +44,11 @@ def tidy(settings: Settings) -> dict[str, int]:
         if now - path.stat().st_mtime > KEEP_LOGS_SECONDS:
             path.unlink()
             removed["logs"] += 1
+    if settings.ops_db.exists():
+        scoring.keep(settings)
+        removed["check_results"] = ledger.forget_results(
+            settings, before=clock.now(settings) - KEEP_RESULTS
+        )
     return removed
 
 

@@ -1,8 +1,8 @@
 """Run dbt, layer by layer, as a process of its own (in-process dbt would keep the warehouse file locked).
 
 Reads: landing files (bronze, silver), `warehouse.duckdb` (gold and what follows the ML step).
-Writes: `warehouse.duckdb`, one row per finished layer in `ops.builds`, dbt's artifacts under
-`<home>/dbt`.
+Writes: `warehouse.duckdb`, one row per finished layer in `ops.builds`, what its tests found in `ops.check_results`,
+dbt's artifacts under `<home>/dbt`.
 Run: `warehouse build [--layer L] [--full-refresh]`.
 """
 
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,17 @@ def _build_layer(
             "--exclude-resource-types", "unit_test",
             *(["--full-refresh"] if full_refresh else []),
         ]  # fmt: skip
-        run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
+        target = settings.dbt_target_dir / _target(layer)
+        # what an earlier start found is not what this one finds
+        (target / "run_results.json").unlink(missing_ok=True)
+        try:
+            run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
+        except WarehouseError:
+            # why dbt failed is told; what its tests found is kept if it can be
+            with suppress(WarehouseError, duckdb.Error):
+                _record_tests(settings, layer, target)
+            raise
+        _record_tests(settings, layer, target)
         hit("build.dbt_ended", settings)
         _note(premises, built_on)
         hit("build.noted", settings)
@@ -138,6 +148,13 @@ def _build_layer(
     ledger.record_build(settings, layer.name, clock.now(settings), taken_in=taken_in)
     hit("build.recorded", settings)
     return result
+
+
+def _record_tests(settings: Settings, layer: Layer, target: Path) -> None:
+    """Keep what dbt's tests found, those of a build that failed too: data-quality scores are made of them."""
+    from quality.dbt_tests import record
+
+    record(settings, layer.name, target, lambda query: first_row(settings, query))
 
 
 def _note(path: Path, text: str) -> None:
@@ -363,23 +380,23 @@ def _failed_rows(settings: Settings, target_path: Path) -> list[str]:
         for result in results
         if result["status"] == "fail" and result["unique_id"].startswith("test.")
     ]
-    if not queries or not settings.warehouse_db.exists():
-        return []
+    return [row for query in queries[:NAMED_ROWS] if (row := first_row(settings, query))]
+
+
+def first_row(settings: Settings, query: str) -> str:
+    """The first row that a failed test's query finds, in words; empty where it can't be asked again."""
+    if not settings.warehouse_db.exists():
+        return ""
     con = duck.connect(settings.warehouse_db, read_only=True)
     try:
-        return [row for query in queries[:NAMED_ROWS] if (row := _first_row(con, query))]
-    finally:
-        con.close()
-
-
-def _first_row(con: duckdb.DuckDBPyConnection, query: str) -> str:
-    try:
         found = con.execute(f"select * from (\n{query}\n) as failed limit 1")
+        names = [column[0] for column in found.description or ()]
+        row = found.fetchone() or ()
     except duckdb.Error:
         # a test of landed files can't be asked again without them
         return ""
-    names = [column[0] for column in found.description or ()]
-    row = found.fetchone() or ()
+    finally:
+        con.close()
     return ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=False))[:200]
 
 

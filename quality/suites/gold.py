@@ -439,6 +439,7 @@ PROMISES: dict[str, Promise] = {
     "fact_revenue_recognised_customer_months": Promise(required=False, sources=("stripe",)),
     "fact_invoices": Promise(required=False, sources=("stripe",)),
     "fact_dunning": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "fact_payment_failures": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_balance_transactions": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_payouts": Promise(
         required=False,
@@ -476,12 +477,30 @@ PROMISES: dict[str, Promise] = {
     "kpi_activity_by_dimension": Promise(required=False, of_customers=True),
     "kpi_activation_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_funnels": Promise(required=False, of_customers=True),
+    "kpi_headlines": Promise(
+        required=False, grain=("period", "period_start_on", "metric"), of_customers=True
+    ),
     "kpi_health_daily": Promise(required=False, of_customers=True),
+    "kpi_paying_health_daily": Promise(
+        required=False,
+        of_customers=True,
+        checks=(
+            no_rows(
+                "who is critical is at risk, and who is at risk pays",
+                "select {day}, customers_critical, customers_at_risk, paying_customers from {batch} "
+                "where customers_critical > customers_at_risk or customers_at_risk > paying_customers",
+                "consistency", column="customers_at_risk",
+            ),
+        ),
+    ),
     "kpi_usage_daily": Promise(required=False, sources=("usage",)),
     "kpi_usage_weekly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_usage_retention_monthly": Promise(required=False, sources=("usage",), of_customers=True),
     "kpi_endpoint_daily": Promise(required=False, sources=("usage",)),
     "kpi_feature_adoption_monthly": Promise(required=False, sources=("usage",), of_customers=True),
+    "kpi_feature_launches": Promise(
+        required=False, sources=("usage",), of_customers=True, may_be_empty=True,
+    ),
     "kpi_support_daily": Promise(required=False, sources=("support",)),
     "kpi_support_monthly": Promise(required=False, sources=("support",)),
     "kpi_surveys_monthly": Promise(required=False, sources=("product",)),
@@ -520,8 +539,6 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "data_quality_scores": Promise(required=False, may_be_empty=True),
-    "alert_log": Promise(required=False, may_be_empty=True),
 }  # fmt: skip
 
 # What Python's models write and dbt contracts after them: gate `scores` looks at these.

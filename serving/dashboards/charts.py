@@ -6,13 +6,14 @@ drawn as calendar days whatever the reader's time zone. A chart takes the frame 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
-import streamlit as st
 
 from serving.dashboards.formats import Format, Measure
 
@@ -73,8 +74,25 @@ TONES = {
 }  # fmt: skip
 
 
+_is_paper: ContextVar[bool] = ContextVar("is_paper", default=False)
+
+
+@contextmanager
+def on_paper() -> Iterator[None]:
+    """Charts drawn in the block are for paper, whatever a browser would like; reports need no Streamlit."""
+    token = _is_paper.set(True)
+    try:
+        yield
+    finally:
+        _is_paper.reset(token)
+
+
 def palette() -> Palette:
     """The colours for the reader's background."""
+    if _is_paper.get():
+        return _LIGHT
+    import streamlit as st
+
     return _DARK if st.context.theme.type == "dark" else _LIGHT
 
 

@@ -10,6 +10,10 @@ from itertools import pairwise
 
 import pytest
 
+from serving.reports import archive
+from tests.quality.company import settings_of
+from tests.serving.mailbox import Mailbox, mail_server
+from tests.serving.test_reports import report
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
 from warehouse.sources import SOURCES
 
@@ -86,6 +90,8 @@ def test_a_dag_per_source_and_one_per_stage(dags):
         "score_models",
         "publish",
         "maintenance",
+        "weekly_report",
+        "monthly_report",
     }
 
 
@@ -108,10 +114,11 @@ def test_one_run_at_a_time_no_catch_up_not_paused(dags):
 def test_who_writes_the_warehouse_file_stands_in_the_writers_pool(dags):
     for dag_id in ("transform", "train_models", "score_models", "publish", "maintenance"):
         for task_id, task in dags[dag_id]["tasks"].items():
-            if task_id != "notebooks":
+            if task_id not in ("alerts", "notebooks"):
                 assert task["pool"] == "warehouse_writer", f"{dag_id}.{task_id}"
-    # notebooks read what is published, which nobody writes
-    assert dags["publish"]["tasks"]["notebooks"]["pool"] == "default_pool"
+    # they read what is published, which nobody writes
+    for task in ("alerts", "notebooks"):
+        assert dags["publish"]["tasks"][task]["pool"] == "default_pool"
     # sources land in files of their own, side by side
     assert dags["ingest_usage"]["tasks"]["sync"]["pool"] == "default_pool"
 
@@ -121,9 +128,10 @@ def test_failures_are_retried_and_told_but_a_refusing_gate_is_not_asked_again(da
         for task_id, task in dag["tasks"].items():
             assert task["callback"], f"{dag_id}.{task_id}"
             assert task["timeout"], f"{dag_id}.{task_id}"
-            assert task["retries"] == (0 if task_id.startswith(("gate", "anything")) else 2), (
-                task_id
-            )
+            # a report waits half a day for a late source
+            patient = {"issue": 12, "send": 5}.get(task_id, 2)
+            never = task_id.startswith(("gate", "anything"))
+            assert task["retries"] == (0 if never else patient), task_id
 
 
 def test_the_layers_follow_each_other(dags):
@@ -134,7 +142,68 @@ def test_the_layers_follow_each_other(dags):
 
 
 def test_notebooks_come_after_the_version_they_show(dags):
-    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["notebooks"]
+    assert dags["publish"]["tasks"]["publish"]["downstream"] == ["alerts", "notebooks"]
+
+
+def test_a_report_is_written_before_it_is_sent(dags):
+    for kind in ("weekly", "monthly"):
+        assert dags[f"{kind}_report"]["tasks"]["issue"]["downstream"] == ["send"]
+
+
+SEND = """
+import sys
+import reports_dag
+task = reports_dag.weekly_report.get_task("send")
+for _ in range(3):
+    try:
+        print("told", task.python_callable({"period": "2025-W26"}))
+    except Exception as error:
+        print("told", type(error).__name__, error)
+"""
+
+
+def test_a_report_goes_by_airflows_connection_again_after_a_refusal_and_once(tmp_path):
+    settings = settings_of(tmp_path / "home")
+    kept = archive.keep(settings, report())
+    mailbox = Mailbox(["451 come back later"])
+    with mail_server(mailbox) as port:
+        done = subprocess.run(
+            [sys.executable, "-c", SEND],
+            env=child_environment(
+                settings,
+                AIRFLOW_HOME=str(tmp_path / "airflow"),
+                AIRFLOW__CORE__LOAD_EXAMPLES="False",
+                AIRFLOW_CONN_SMTP_DEFAULT=json.dumps(
+                    {
+                        "conn_type": "smtp", "host": "127.0.0.1", "port": port,
+                        "extra": {"disable_ssl": True, "disable_tls": True, "retry_limit": 0},
+                    }
+                ),
+                PYTHONPATH=f"{PROJECT_ROOT}:{PROJECT_ROOT / 'dags'}",
+                WAREHOUSE_HOME=str(settings.home),
+                WEEKLY_REPORT_RECIPIENTS="ann@example.com",
+                EMAIL_FROM="reports@example.com",
+                PSEUDONYM_KEY="a-key-for-tests-0123456789abcdef",
+            ),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+    told = [line for line in done.stdout.splitlines() if line.startswith("told")]
+    assert len(told) == 3, done.stderr[-2000:]
+    # one that raises AirflowException is tried again, one that skips is not
+    assert told[0].startswith(
+        "told AirflowException the weekly report of 2025-W26 was not delivered (attempt 1)"
+    )
+    assert told[1] == "told {'sent': 'weekly-2025-W26', 'recipients': 1}"
+    assert told[2].startswith("told AirflowSkipException")
+    ((recipients, message),) = mailbox.messages
+    assert recipients == ["ann@example.com"]
+    assert message["Message-ID"].startswith("<weekly-2025-W26.")
+    assert "$100" in message.get_body(("html",)).get_content()
+    attached = {part.get_filename(): part.get_content() for part in message.iter_attachments()}
+    assert attached["weekly-2025-W26.pdf"] == kept.pdf.read_bytes()
 
 
 def test_assets_tell_what_became_new(dags):

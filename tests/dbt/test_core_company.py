@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from quality import dbt_tests, scoring
 from tests.dbt.company import AS_OF, BATCHES
 from tests.dbt.landing_files import ensure_all
 from tests.dbt.warehouse_of import (
@@ -27,9 +28,10 @@ from tests.dbt.warehouse_of import (
     run_core,
     settings_at,
 )
+from warehouse import ledger
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
+from warehouse.transform import first_row, run_dbt
 
 pytestmark = pytest.mark.slow(minutes=4)
 
@@ -356,3 +358,24 @@ def test_a_row_twice_and_a_missing_value_are_told(warehouse: Settings, tmp_path:
         ("unique_on_touched_days_fact_api_usage_id", 1),
         ("never_null_int_api_calls_request_id__called_at__compute_units__date_partition__load_id", 1),
     }  # fmt: skip
+    # and the scores of the two tables say it, each in its dimension
+    target = damaged.dbt_target_dir / "dev"
+    dbt_tests.record(damaged, "gold", target, lambda test: first_row(damaged, test))
+    scoring.keep(damaged)
+    with ledger.ops(damaged) as con:
+        newest = "from data_quality_scores where date_partition = (select max(date_partition) from data_quality_scores)"
+        assert con.execute(
+            f"select table_name, dimension, score < 1 from (unpivot (select table_name, completeness, consistency {newest}) "
+            "on completeness, consistency into name dimension value score) "
+            "where table_name in ('gold.fact_api_usage', 'silver.int_api_calls') order by all"
+        ).fetchall() == [
+            ("gold.fact_api_usage", "completeness", False), ("gold.fact_api_usage", "consistency", True),
+            ("silver.int_api_calls", "completeness", True), ("silver.int_api_calls", "consistency", False),
+        ]  # fmt: skip
+        said = dict(
+            con.execute(
+                "select table_name, detail from data_quality_issues where is_open"
+            ).fetchall()
+        )
+    assert set(said) == {"gold.fact_api_usage", "silver.int_api_calls"}
+    assert said["silver.int_api_calls"].endswith("such as column_name compute_units, null_count 1")

@@ -33,6 +33,12 @@ FORMULAS_OF_THEIR_OWN = {
         ],
         "hours_since_step_before_median": ["/ 3600.0"],
     },
+    "kpi_headlines": {
+        "change_rate": ["rate('value - value_before', 'value_before')"],
+        "mean_of_four_before": [
+            "avg(value) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding)",
+        ],
+    },
     "kpi_health_daily": {
         "share_of_customers": ["rate('customers', 'sum(customers) over (partition by day)')"],
     },

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from quality.gates import check
 from quality.suites import gold
 from serving.publish import current_version, publish
-from tests.quality.company import RECORDS, build_gold, build_landing, land, settings_of
+from serving.sql import query
+from tests.quality.company import NOW, RECORDS, build_gold, build_landing, land, settings_of
 from warehouse import duck, ledger
 from warehouse.errors import CallError, GateRefused, WarehouseError
 
@@ -272,10 +273,15 @@ def test_tables_that_live_on_a_source_that_is_off_may_be_empty(off, must_have_ro
 def test_late_source_is_a_warning_that_blocks_nothing(settings):
     build_gold(settings, "update gold.complete_through set complete_through = '2025-02-20'")
     report = check("gold", settings, enforce=True)
-    assert [(r.table, r.dimension) for r in report.warnings] == [
-        ("gold.complete_through", "timeliness")
-    ]
-    assert "(usage, api_calls, 2025-02-20 00:00:00)" in report.warnings[0].detail
+    late = {r.table: r.detail for r in report.warnings}
+    assert {r.dimension for r in report.warnings} == {"timeliness"}
+    assert "(usage, api_calls, 2025-02-20 00:00:00)" in late.pop("gold.complete_through")
+    # the stream, and every table that is made of its source
+    assert set(late) == {
+        "raw_usage.api_calls", "gold.dim_features", "gold.dim_endpoints", "gold.fact_api_usage",
+        "gold.fact_feature_usage", "gold.kpi_daily",
+    }  # fmt: skip
+    assert set(late.values()) == {"usage.api_calls is complete only through 2025-02-20 00:00"}
 
 
 def test_a_gap_of_the_last_weeks_is_a_warning_that_names_the_day(settings):
@@ -284,10 +290,65 @@ def test_a_gap_of_the_last_weeks_is_a_warning_that_names_the_day(settings):
         "update gold.completeness_ledger set date_day = '2025-02-20' where state = 'empty'",
     )
     report = check("gold", settings, enforce=True)
-    assert [(r.table, r.dimension) for r in report.warnings] == [
-        ("gold.completeness_ledger", "completeness")
+    gaps = {r.table: r.detail for r in report.warnings}
+    assert {r.dimension for r in report.warnings} == {"completeness"}
+    assert "(product, logins, 2025-02-20" in gaps.pop("gold.completeness_ledger")
+    # usage has come; what customers are made of has not, whole
+    assert {"gold.dim_customers_history", "gold.kpi_daily"} <= set(gaps)
+    assert "gold.fact_api_usage" not in gaps
+    assert set(gaps.values()) == {"product.logins empty on 2025-02-20"}
+
+
+def test_a_planted_row_lowers_its_dimension_of_its_table_until_it_is_mended(settings):
+    build_landing(settings)
+    build_gold(settings)
+    check(["raw", "gold", "scores"], settings, enforce=True)
+    first = publish(settings)
+    scores = (
+        "select date_partition, table_name, completeness, accuracy, consistency, timeliness, validity "
+        "from gold.data_quality_scores"
+    )
+    sound = query(settings, scores).rows
+    assert {value for row in sound for value in row[2:]} == {1.0, None}
+
+    tomorrow = settings.over(as_of=NOW + timedelta(days=1))
+    build_gold(
+        tomorrow,
+        "update gold.fact_api_usage set response_time_ms = -7 where id = md5('req_7')",
+        "update gold.complete_through set complete_through = '2025-03-01'",
+    )
+    assert failed(check("gold", tomorrow)) == {
+        ("gold.fact_api_usage", "response_time_ms is at least 0")
+    }
+    with pytest.raises(GateRefused):
+        publish(tomorrow)
+    build_gold(tomorrow, "update gold.complete_through set complete_through = '2025-03-01'")
+    later = settings.over(as_of=NOW + timedelta(days=2))
+    check(["raw", "gold", "scores"], later, enforce=True)
+    assert publish(later).name > first.name
+
+    # the day on which nothing could be published is on record too: it is the trend
+    lowered = [
+        (str(row[0]), *row[1:])
+        for row in query(settings, scores).rows
+        if set(row[2:]) - {1.0, None}
     ]
-    assert "(product, logins, 2025-02-20" in report.warnings[0].detail
+    (count,) = query(
+        settings,
+        "select sum(if(severity = 'error', 3, 1)) from ops.check_results where table_name = 'gold.fact_api_usage' "
+        "and dimension = 'validity' and checked_at = timestamp '2025-03-02'",
+    ).rows[0]
+    assert lowered == [
+        ("2025-03-02", "gold.fact_api_usage", 1.0, None, 1.0, 1.0, pytest.approx((count - 3) / count))
+    ]  # fmt: skip
+    issues = query(
+        settings,
+        "select table_name, dimension, detail, first_seen_at::date::varchar, resolved_at::date::varchar, is_open, "
+        "recommendation <> '' from gold.data_quality_issues",
+    )
+    assert issues.rows == [
+        ("gold.fact_api_usage", "validity", "1 rows break it, such as -7", "2025-03-02", "2025-03-03", False, True)
+    ]  # fmt: skip
 
 
 def test_unknown_gate_and_missing_warehouse_say_what_to_do(settings):

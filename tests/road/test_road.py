@@ -5,6 +5,7 @@ The company is small (60 customers, 8 months, 20,000 calls) and holds every odd 
 
 import json
 import shutil
+from datetime import date
 
 import duckdb
 import pytest
@@ -141,3 +142,23 @@ def test_real_mode_without_settings_reads_nothing_and_says_so(tmp_path):
     warehouse = Warehouse(tmp_path / "data")
     report = json.loads(warehouse("status", "--json", WAREHOUSE_MODE="real"))
     assert all("off" in (row["note"] or "") for row in report["sources"])
+
+
+def test_each_day_is_judged_once_by_the_alerts_and_a_second_run_judges_nothing(moved_on):
+    def judged() -> list[tuple]:
+        con = duckdb.connect(str(moved_on.settings.ops_db), read_only=True)
+        try:
+            return con.execute(
+                "select rule, cast(period_start as date), count(*) from alert_log "
+                "where rule in ('usage_drop', 'revenue_drop', 'health_drop') group by all order by all"
+            ).fetchall()
+        finally:
+            con.close()
+
+    before = judged()
+    days = [date(2024, 8, 31), date(2024, 9, 1), date(2024, 9, 2)]
+    assert before == [
+        (rule, day, 1) for rule in ("health_drop", "revenue_drop", "usage_drop") for day in days
+    ]
+    assert "0 periods judged" in moved_on("alerts", "check")
+    assert judged() == before

@@ -6,20 +6,20 @@ import hashlib
 import hmac
 import json
 import stat
-import threading
 from datetime import timedelta
 
 import duckdb
 import pytest
 
 from quality.gates import check
+from serving.alerts.log import COLUMNS
 from serving.publish import current_version, publish, rollback, versions
 from serving.sql import query
 from tests.faults.comparing import damage, gold_hashes
 from tests.faults.dying import SERVER, killed_at
 from tests.quality.company import NOW, build_gold, settings_of
 from warehouse import duck, failpoints, ledger
-from warehouse.errors import GateOutdated, GateRefused, WarehouseError
+from warehouse.errors import CallError, GateOutdated, GateRefused, WarehouseError
 
 RESULT = (
     "gold.dim_customers",
@@ -30,6 +30,7 @@ RESULT = (
     "error",
     True,
     "0 of 3 rows",
+    "",
     "",
 )
 WARNED = (
@@ -42,6 +43,7 @@ WARNED = (
     False,
     "9",
     "acc_ada is late",
+    "wake it",
 )
 
 
@@ -86,6 +88,16 @@ def test_both_editions_hold_gold_and_ops(settings):
         assert query(settings, "select count(*) from ops.check_results", edition=edition).rows == [
             (6,)
         ]
+    # what was judged before, with its columns described; analysts don't see what messages quote
+    kept = {
+        name
+        for (name,) in query(
+            settings,
+            "select column_name from duckdb_columns() where table_name = 'alert_log' and comment is not null",
+            edition="analyst",
+        ).rows
+    }
+    assert kept == set(COLUMNS) - {"subject", "message"}
     # descriptions of columns travel along
     comment = "select comment from duckdb_columns() where table_name = 'dim_customers' and column_name = 'mrr'"
     assert query(settings, comment, edition="analyst").rows == [("Monthly recurring revenue now",)]
@@ -200,11 +212,15 @@ def test_failed_gate_blocks_and_is_named(settings):
         False,
         "1",
         "1 rows break it",
+        "look at the invoice",
     )
     ledger.record_check(
         settings, run_id="r2", gate="gold", passed=False, checked_at=NOW, results=[bad]
     )
-    with pytest.raises(GateRefused, match=r"gold\.fact_revenue\.amount: amount is never null"):
+    with pytest.raises(
+        GateRefused,
+        match=r"gold\.fact_revenue\.amount: amount is never null: 1 rows break it; look at the invoice",
+    ):
         publish(settings)
 
 
@@ -324,27 +340,28 @@ def test_new_key_gives_a_new_version(settings):
     assert other.content_hash != first.content_hash
 
 
-def test_quality_scores_are_weighed_by_severity(settings):
-    build_gold(settings)
-    pass_gates(settings)
-    more = (*RESULT[:3], "is also valid", "validity", "error", True, "", "")
-    ledger.record_check(
-        settings, run_id="r9", gate="gold", passed=True, checked_at=NOW,
-        results=[RESULT, more, (*more[:3], "is round", "validity", "warning", False, "", ""), WARNED],
-    )  # fmt: skip
-    publish(settings)
-    rows = query(
-        settings,
-        "select table_name, completeness, validity, timeliness, overall_score, check_count, failed_count "
-        "from gold.data_quality_scores where gate = 'gold' order by table_name",
-    ).rows
-    # validity: an error weighs 3, a warning 1, so 3 of 4; only the day's last run of a gate counts
-    assert rows == [
-        ("gold.dim_customers", 1.0, 0.75, None, 0.875, 3, 1),
-        ("gold.kpi_daily", None, None, 0.0, 0.0, 1, 1),
-    ]
-    columns = query(settings, "select * from ops.check_results limit 0", edition="analyst").columns
-    assert "detail" not in columns
+def test_scores_and_issues_travel_with_both_editions(settings):
+    published(settings)
+    scores = "select table_name, completeness, timeliness, overall_score, check_count from gold.data_quality_scores order by 1"
+    issues = "select table_name, expectation, recommendation from gold.data_quality_issues where is_open and gate = 'raw'"
+    for edition in ("restricted", "analyst"):
+        assert query(settings, scores, edition=edition).rows == [
+            ("gold.dim_customers", 1.0, None, 1.0, 3),
+            ("gold.kpi_daily", None, 0.0, 0.0, 3),
+        ]
+        assert query(settings, issues, edition=edition).rows == [
+            ("gold.kpi_daily", "is fresh", "wake it")
+        ]
+    daily = "select layer, completeness, timeliness, overall_score, tables, lowered_tables from gold.data_quality_daily"
+    assert query(settings, daily, edition="analyst").rows == [("gold", 1.0, 0.0, 0.5, 2, 1)]
+    # what was found quotes rows
+    found = "select detail from gold.data_quality_issues"
+    assert ("acc_ada is late",) in query(settings, found).rows
+    for hidden in (found, "select detail from ops.check_results"):
+        with pytest.raises(CallError, match="detail"):
+            query(settings, hidden, edition="analyst")
+    described = "select count(*) from duckdb_columns() where table_name like 'data_quality%' and comment is null"
+    assert query(settings, described).rows == [(0,)]
 
 
 # --- crashes and readers -----------------------------------------------------------------------------------------------
@@ -404,37 +421,6 @@ def test_a_clock_that_goes_back_an_hour_makes_a_newer_version(settings):
     assert versions(settings) == [first.name, second.name]
     assert current_version(settings).name == second.name
     assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(7,)]
-
-
-def test_readers_meanwhile_see_whole_versions_only(settings):
-    def numbered(n):
-        return (f"update gold.dim_customers set mrr = {n}", f"update gold.kpi_daily set mrr = {n}")
-
-    published(settings, *numbered(1))
-    seen, faults, done = set(), [], threading.Event()
-
-    def read():
-        sql = "select (select max(mrr) from gold.dim_customers), (select max(mrr) from gold.kpi_daily), (select count(*) from gold.fact_api_usage)"
-        while not done.is_set():
-            try:
-                one, two, rows = query(settings, sql).rows[0]
-            except Exception as error:  # noqa: BLE001 - a reader must never fail
-                faults.append(repr(error))
-                return
-            seen.add(one)
-            if one != two or rows != 300:
-                faults.append((one, two, rows))
-            done.wait(0.02)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for n in (2, 3, 4, 5):
-        published(settings, *numbered(n))
-    done.set()
-    reader.join()
-    assert faults == []
-    assert len(seen) > 1
-    assert query(settings, "select max(mrr) from gold.dim_customers").rows == [(5,)]
 
 
 def test_open_reader_keeps_its_version(settings):

@@ -28,6 +28,7 @@ def passed(settings, gate, *, success=True):
         success,
         "",
         "2 rows break it",
+        "",
     )
     ledger.record_check(
         settings,

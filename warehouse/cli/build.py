@@ -13,8 +13,7 @@ from rich.markup import escape
 from warehouse import stages
 from warehouse.cli.app import app, console, settings_for
 from warehouse.errors import CallError, GateRefused
-
-GATES = ("raw", "gold", "scores")
+from warehouse.ledger import GATES
 
 
 def _with_status(
@@ -81,7 +80,7 @@ def check(
     else:
         for result in failed:
             console.print(
-                f"[red]✗[/] {result.table}: {escape(f'{result.expectation}: {result.detail}')}",
+                f"[red]✗[/] {result.table}: {escape(f'{result.expectation}: {result.finding}')}",
                 highlight=False,
                 soft_wrap=True,
             )

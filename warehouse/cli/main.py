@@ -9,7 +9,18 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from warehouse.cli import airflow, build, lake, run, sandbox, serving, sources, sql  # noqa: F401 - they register
+from warehouse.cli import (  # noqa: F401 - they register
+    airflow,
+    alerts,
+    build,
+    lake,
+    reports,
+    run,
+    sandbox,
+    serving,
+    sources,
+    sql,
+)
 from warehouse.cli.app import app, stderr
 from warehouse.errors import CallError, WarehouseError
 

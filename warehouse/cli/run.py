@@ -142,7 +142,17 @@ def _run_stage(stage: Stage, settings: Settings, progress: Progress) -> dict[str
 
 
 def _note(figures: dict[str, Any]) -> str:
-    shown = ("rows", "quarantined", "models", "tests", "checks", "version", "customers")
+    shown = (
+        "rows",
+        "quarantined",
+        "models",
+        "tests",
+        "checks",
+        "version",
+        "customers",
+        "rules",
+        "firing",
+    )
     return ", ".join(
         f"{figures[key]:,} {key}" if isinstance(figures[key], int) else f"{figures[key]}"
         for key in shown

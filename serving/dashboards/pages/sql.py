@@ -21,7 +21,7 @@ from serving.dashboards import filters, formats, free_chart, parts
 from serving.dashboards.context import Context
 from serving.dashboards.page import Page
 from serving.questions import Chart, Question
-from serving.sql import EDITIONS, Table, current_file, to_csv, to_parquet, told_apart
+from serving.sql import EDITIONS, Table, to_csv, to_parquet, told_apart
 from warehouse.errors import CallError, WarehouseError
 
 ROWS = 10_000
@@ -92,14 +92,14 @@ def _ask(context: Context, text: str, edition: str) -> Answer:
         if not turns.acquire(timeout=settings.sql_seconds):
             raise WarehouseError(f"{TURNS} other queries are running", "try again in a minute")
         try:
-            path = current_file(settings, edition)
             begun = time.monotonic()
-            with reader.Reader(settings, path) as asked:
-                table = asked.ask(text, limit=ROWS)
+            version, table = reader.on_newest(
+                settings, edition, lambda it: (it.path.parent.name, it.ask(text, limit=ROWS))
+            )
         finally:
             turns.release()
     table = replace(table, columns=told_apart(table.columns))
-    return Answer(text, edition, path.parent.name, table, time.monotonic() - begun)
+    return Answer(text, edition, version, table, time.monotonic() - begun)
 
 
 @st.cache_resource
@@ -230,7 +230,7 @@ def _browser(context: Context, edition: str) -> None:
     ) as browser:
         if not browser.open:
             return
-        known = {one.full_name: one for one in _relations(context, edition)}
+        known = {one.full_name: one for one in _relations(context, edition, context.version)}
         chosen = st.selectbox("Table", known, key="sql_table", width=340)
         relation = known[chosen]
         rows = "" if relation.rows is None else f" {relation.rows:,} rows."
@@ -239,15 +239,13 @@ def _browser(context: Context, edition: str) -> None:
         st.html(_table(("Column", "Type", "What it means"), rows))
 
 
-def _relations(context: Context, edition: str) -> list[catalog.Relation]:
-    path = current_file(context.settings, edition)
-    return _learnt(context.settings, path)
-
-
 @st.cache_data(max_entries=4, show_spinner=False)
-def _learnt(_settings: Any, path: Any) -> list[catalog.Relation]:
-    with reader.Reader(_settings, path) as asked:
-        return catalog.relations(asked.ask)
+def _relations(
+    _context: Context,
+    edition: str,
+    version: str,  # noqa: ARG001 - part of the cache's key
+) -> list[catalog.Relation]:
+    return reader.on_newest(_context.settings, edition, lambda it: catalog.relations(it.ask))
 
 
 def _keep(context: Context, answer: Answer, saved: Question | None) -> None:
