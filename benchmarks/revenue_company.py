@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from ingestion.destination.landing import ensure, opened
+from ingestion.destination.opening import ensure, opened
 from sandbox.billing import shapes
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Peak, cpu_seconds
-from ingestion.destination.landing import Landing, ensure, opened
+from ingestion.destination.landing import Landing
+from ingestion.destination.opening import ensure, opened
 from ingestion.runner import sync
 from warehouse import duck
 from warehouse.settings import Settings

@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingestion import spool
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import Splitter
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
@@ -36,7 +38,7 @@ from warehouse.sources import SourceSpec
 log = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 20
+_GATHER_SECONDS = 0.05  # lines are looked at together that come within so much time
 _F_SETPIPE_SZ = 1031  # Linux; elsewhere the pipe stays small
 _NEEDED = (
     "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "VIRTUAL_ENV", "SYSTEMROOT",
@@ -156,12 +158,12 @@ class Process:
     connector: Connector
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
 
-    def output(self) -> Iterator[bytes | dict[str, Any]]:
-        """Runs of record lines (bytes) and other messages (dicts), as they come."""
+    def output(self) -> Iterator[Lines | dict[str, Any]]:
+        """Runs of record lines and other messages (dicts), as they come."""
         splitter = Splitter()
         assert self.popen.stdout is not None
-        for chunk in _chunks(self.popen.stdout.fileno()):
-            yield from splitter.feed(chunk)
+        while _fill(splitter, self.popen.stdout.fileno()):
+            yield from splitter.messages()
         yield from splitter.end()
 
     def wait(self) -> int:
@@ -178,17 +180,19 @@ class Process:
                 log.info("%s: %s", self.connector.title, text)
 
 
-def _chunks(descriptor: int) -> Iterator[bytes]:
-    """What is read, as it comes; where it comes fast, some MiB at a time."""
-    some: list[bytes] = []
-    while chunk := os.read(descriptor, _PIPE_BYTES):
-        some.append(chunk)
-        is_more = select.select([descriptor], [], [], 0)[0]
-        if not is_more or sum(map(len, some)) >= _CHUNK_BYTES:
-            yield b"".join(some)
-            some = []
-    if some:
-        yield b"".join(some)
+def _fill(splitter: Splitter, descriptor: int) -> bool:
+    """Read what comes, some more where it comes fast; False if nothing comes any more."""
+    until = None
+    while not splitter.is_full:
+        count = os.readv(descriptor, [splitter.room])
+        if not count:
+            return False
+        splitter.filled(count)
+        now = time.monotonic()
+        until = until or now + _GATHER_SECONDS
+        if not select.select([descriptor], [], [], max(until - now, 0))[0]:
+            break
+    return True
 
 
 @contextmanager
@@ -294,7 +298,7 @@ def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
     complaint = ""
     with started(connector, verb, settings) as process:
         for message in process.output():
-            if isinstance(message, bytes):
+            if isinstance(message, Lines):
                 continue
             if kind in message:
                 answer = message[kind]

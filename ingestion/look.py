@@ -19,6 +19,7 @@ from typing import Any
 from ingestion import connector as connectors
 from ingestion.catalogs import catalog_of, configured_catalog, schema_of
 from ingestion.connector import Connector
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import open_envelope
 from ingestion.files import locate, reading
 from ingestion.files.stream import FileStream
@@ -125,9 +126,9 @@ def _connector_records(
     catalog = configured_catalog(found, (stream,) if stream else spec.streams, keys=spec.keys)
     with connectors.started(connector, "read", settings, catalog=catalog) as process:
         for message in process.output():
-            if isinstance(message, bytes):
-                for line in message.decode("utf-8", "replace").removesuffix("\n").split("\n"):
-                    yield open_envelope(line)[:2]
+            if isinstance(message, Lines):
+                for line in message.raws():
+                    yield open_envelope(line.decode("utf-8", "replace"))[:2]
             elif message["type"] == "TRACE" and "error" in message["trace"]:
                 words = str(message["trace"]["error"].get("message"))
                 raise WarehouseError(f"{spec.name}: {connectors.mask(words, connector.secrets)}")

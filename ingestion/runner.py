@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,10 @@ from ingestion.catalogs import (
     window_field,
 )
 from ingestion.connector import Connector
-from ingestion.destination import landing as landings
 from ingestion.destination.airbyte import Destination, StreamPlan
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import GLOBAL, LEGACY, state_messages, stream_of
+from ingestion.destination.opening import Opener
 from ingestion.destination.typecheck import identifier, rules_from_schema
 from ingestion.files.take import FileTaker, Taken
 from ingestion.look import source_check, source_discover, source_read, source_spec
@@ -278,9 +278,10 @@ def _sync_files(
 ) -> SyncResult:
     begun = time.monotonic()
     now = clock.now(settings)
-    opener = partial(landings.opened, spec.name, settings)
+    opener = Opener(spec.name, settings)
     config = spec.config(settings)
     results: dict[str, Taken] = {}
+    takers: list[FileTaker] = []
     streams = importlib.import_module(spec.connector).FILE_STREAMS
     with opener() as landing:
         landing.describe(described_files(spec, streams, now))
@@ -302,14 +303,15 @@ def _sync_files(
                 progress=tell,
             )
             results[stream.name] = taker.run()
-            with opener() as landing:
-                landing.set_complete_through(stream.name, taker.complete_through(landing))
+            takers.append(taker)
     except BaseException as error:
         with opener() as landing:
             landing.end_sync(sync_id, "failed", _one_line(error))
         raise
     faults = [fault for taken in results.values() for fault in taken.faults]
     with opener() as landing:
+        for taker in takers:
+            landing.set_complete_through(taker.stream.name, taker.complete_through(landing))
         landing.end_sync(sync_id, "failed" if faults else "complete", "; ".join(faults))
         through = landing.complete_through()
     if faults:
@@ -387,7 +389,7 @@ def _sync_connector(
 ) -> SyncResult:
     begun = time.monotonic()
     now = clock.now(settings)
-    opener = partial(landings.opened, name, settings)
+    opener = Opener(name, settings)
     with opener() as landing:
         tables = tables_of(catalog, landing.tables())
         landing.create(tables.values())
@@ -442,11 +444,16 @@ def _sync_connector(
             ) as process:
                 _listen(process, destination, heard, progress)
                 code = process.wait()
-            destination.commit()
-            complete = _complete_streams(destination, heard)
-            stuck = destination.finish(complete)
-            _judge(name, connector, destination.plans, complete, heard, code, process.last_words)
-            _refuse_stuck(name, stuck)
+            with opener.kept_open():
+                destination.commit()
+                complete = _complete_streams(destination, heard)
+                stuck = destination.finish(complete)
+                said = process.last_words
+                _judge(name, connector, destination.plans, complete, heard, code, said)
+                _refuse_stuck(name, stuck)
+                with opener() as landing:
+                    landing.end_sync(sync_id, "complete", "")
+                    through = landing.complete_through()
         except BaseException as error:
             with opener() as landing:
                 landing.end_sync(
@@ -455,9 +462,6 @@ def _sync_connector(
             raise
         finally:
             destination.close()
-    with opener() as landing:
-        landing.end_sync(sync_id, "complete", "")
-        through = landing.complete_through()
     if progress:
         progress(destination.rows)
     instants = [through.get(stream) for stream in destination.plans]
@@ -482,8 +486,8 @@ def _sync_connector(
     )
 
 
-def _weight(message: bytes | dict[str, Any]) -> int:
-    return len(message) if isinstance(message, bytes) else _OTHER_BYTES
+def _weight(message: Lines | dict[str, Any]) -> int:
+    return message.span if isinstance(message, Lines) else _OTHER_BYTES
 
 
 def _listen(
@@ -493,7 +497,7 @@ def _listen(
     told = time.monotonic()
     with ahead(process.output(), _AHEAD_BYTES, _weight) as messages:
         for message in messages:
-            if isinstance(message, bytes):
+            if isinstance(message, Lines):
                 destination.records(message)
             elif message["type"] == "STATE":
                 destination.state(message)

@@ -22,6 +22,7 @@ POINTS = {
     "landing.cursor_written": "rows and cursor are written, nothing is committed",
     "landing.before_commit": "all of a commit is written, nothing is committed",
     "landing.after_commit": "rows and cursor are committed, the connector goes on",
+    "backfill.window_replaced": "what a window's new reading replaces is removed, nothing is committed",
     "gate.checked": "a gate has looked at everything, its results are not on record",
     "build.begun": "a layer's locks are held, dbt has not started",
     "build.node_finished": "dbt is between two models (or tests), and dies with us",
@@ -37,6 +38,8 @@ POINTS = {
     "publish.renamed": "the new version has its name, readers see the old one",
     "publish.switched": "readers see the new version, the ledger does not know it",
     "publish.recorded": "the new version is on record, old ones are not removed",
+    "lake.day_written": "a day's file of the lake is replaced, the manifest tells of the old one",
+    "lake.manifest_written": "the lake's manifest is new, files that it does not name are still there",
 }
 
 _seen: Counter[str] = Counter()

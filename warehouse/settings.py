@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     quarantine_threshold: float = Field(0.01, ge=0, le=1, validation_alias="QUARANTINE_THRESHOLD")
     quarantine_warning: float = Field(0.001, ge=0, le=1, validation_alias="QUARANTINE_WARNING")
     keep_versions: int = Field(3, ge=1, validation_alias="KEEP_VERSIONS")
+    lake_raw_days: int = Field(730, ge=1, validation_alias="LAKE_RAW_DAYS")
+    lake_gold_days: int = Field(35, ge=1, validation_alias="LAKE_GOLD_DAYS")
     memory_limit: str = Field("4GB", validation_alias="WAREHOUSE_MEMORY_LIMIT")
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
     lock_timeout: float = Field(600, gt=0, validation_alias="WAREHOUSE_LOCK_TIMEOUT")
@@ -168,6 +170,11 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Folder of the published versions."""
         return self.home / "published"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Folder of raw and gold as files."""
+        return self.home / "lake"
 
     @property
     def models_dir(self) -> Path:

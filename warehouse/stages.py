@@ -68,7 +68,7 @@ def anything_new(settings: Settings, say: Say) -> Figures:
 
     On the first day there is nothing to build before every source that is on has landed: the gate would refuse it.
     """
-    from ingestion.destination.landing import last_sync_at
+    from ingestion.destination.opening import last_sync_at
     from warehouse.ledger import builds
 
     built = {build.layer: build.ran_at.replace(tzinfo=UTC) for build in builds(settings)}

@@ -112,7 +112,7 @@ def _build_layer(
         held = [locks.enter_context(_lock(settings, settings.warehouse_db, layer))]
         taken_in: dict[str, int] = {}
         if layer.reads_landing:
-            from ingestion.destination.landing import ensure
+            from ingestion.destination.opening import ensure
 
             for source in SOURCES:
                 ensure(source, settings)

@@ -11,23 +11,21 @@ Run: imported by the runner.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
-import pyarrow as pa
-
-from ingestion.ahead import Belt, ahead
 from ingestion.destination import messages
-from ingestion.destination.landing import BadRow, Landing
+from ingestion.destination.landing import Landing
+from ingestion.destination.lines import Lines
 from ingestion.destination.messages import GLOBAL, LEGACY
-from ingestion.destination.sifting import ROWS, Part, Sifter, Tally
+from ingestion.destination.sifting import ROWS, UNKNOWN, Sifter, Tally
 from ingestion.destination.typecheck import Rules
+from ingestion.destination.waiting import Waiting
 from warehouse.errors import IncompleteLoad, QuarantineExceeded, WarehouseError
 from warehouse.settings import Settings
 
@@ -35,8 +33,6 @@ from warehouse.settings import Settings
 # compressed at once, others are compressed again with the next commit …
 COMMIT_BYTES = 192 << 20
 COMMIT_SECONDS = 15.0  # … or so much time has gone by
-PIECE_BYTES = 8 << 20  # are sifted at once
-SPOOL_BYTES = COMMIT_BYTES + (64 << 20)  # wait in memory; more of one slice waits in a file
 
 Open = Callable[[], AbstractContextManager[Landing]]
 
@@ -61,21 +57,12 @@ class StreamPlan:
 
 @dataclass
 class Slice:
-    """Records between two states, as a range of the spool."""
+    """Records between two states."""
 
-    start: int
-    end: int = 0
+    number: int
     lines: int = 0
     states: list[tuple[str, Any, int | None]] = field(default_factory=list)
     complete: set[str] = field(default_factory=set)  # streams that said COMPLETE before its end
-
-
-class _NotAllGood(Exception):
-    """So many slices of a commit are good, and why the next one is not."""
-
-    def __init__(self, good: int, fault: WarehouseError) -> None:
-        self.good = good
-        self.fault = fault
 
 
 class Destination:
@@ -107,8 +94,10 @@ class Destination:
         # by stream: how many records of the window are there no more (see `Landing.replace_window`)
         self.gone: dict[str, int | None] = {}
         self.unasked: Counter[str] = Counter()  # records of streams that the catalog does not name
-        self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - `close` closes it
-        self._size = 0
+        sifter = Sifter(
+            {plan.name: plan.rules for plan in plans.values()}, self.tables, settings, now=now
+        )
+        self._waiting = Waiting(sifter, folder, threads=settings.threads)
         self._slices: list[Slice] = []
         self._current = Slice(0)
         self._since: Counter[str] = Counter()  # records by stream since that stream's last state
@@ -118,33 +107,29 @@ class Destination:
         self._begun: dict[str, int] = {}  # generations of the commit under way
         self._last_states: dict[str, Any] = {}
         self._first_load: int | None = None
-        self._position = 0
         self._last_commit = time.monotonic()
         self._started = datetime.now(UTC)
 
     def close(self) -> None:
-        """Let go of the spool."""
-        self._spool.close()
+        """Let go of what waits."""
+        self._waiting.close()
 
-    def records(self, run: bytes) -> None:
-        """Spool a run of record lines."""
-        self._spool.write(run)
-        self._size += len(run)
-        count = run.count(b"\n")
-        self._current.lines += count
-        self.received += count
+    def records(self, run: Lines) -> None:
+        """Take in a run of records."""
+        self._waiting.add(run, self._current.number)
+        self._current.lines += len(run)
+        self.received += len(run)
 
     def state(self, message: dict[str, Any]) -> None:
         """A STATE: the slice ends here; it is committed at once or with the next ones."""
-        self._current.end = self._size
         stream, state, count = messages.state_of(message)
         stream = self.tables.get(stream, stream)
         self._last_states[stream] = state
         self._current.states.append((stream, state, count))
         self._slices.append(self._current)
-        self._current = Slice(self._size)
+        self._current = Slice(self._current.number + 1)
         waited = time.monotonic() - self._last_commit
-        if self._size - self._slices[0].start >= COMMIT_BYTES or waited >= COMMIT_SECONDS:
+        if self._waiting.size >= COMMIT_BYTES or waited >= COMMIT_SECONDS:
             self.commit()
 
     def completed(self, stream: str) -> None:
@@ -171,7 +156,7 @@ class Destination:
         slices, self._slices = self._slices, []
         if slices:
             self._land(slices, set())
-        self._reclaim()
+        self._last_commit = time.monotonic()
 
     def finish(self, complete: set[str]) -> set[str]:
         """Commit what is left of the streams that are complete, and serve their new generations.
@@ -185,9 +170,9 @@ class Destination:
             went on from the state they had there, added not a word to it.
         """
         self.commit()
-        last, self._current = self._current, Slice(self._size)
-        last.end = self._size
-        self._land([last], complete, is_last=True)
+        last, self._current = self._current, Slice(self._current.number + 1)
+        if complete:
+            self._land([last], complete, is_last=True)
         return complete - self._finished
 
     def count(self, stream: str) -> int:
@@ -201,15 +186,6 @@ class Destination:
         key, state = self.broken_off[stream]  # its own, or that of all streams
         return self._last_states.get(key, state) == state
 
-    def _reclaim(self) -> None:
-        """Start the spool anew where nothing waits in it."""
-        self._last_commit = time.monotonic()
-        if not self._current.lines and self._size == self._current.start:
-            self._spool.seek(0)
-            self._spool.truncate()
-            self._size = 0
-            self._current = Slice(0)
-
     # --- one commit -------------------------------------------------------------------------------
 
     def _land(self, slices: list[Slice], complete: set[str], *, is_last: bool = False) -> None:
@@ -218,31 +194,29 @@ class Destination:
         Raises:
             WarehouseError: What is wrong with the first bad slice.
         """
-        if is_last and not complete:
-            return
-        try:
-            self._land_all(slices, complete, is_last=is_last)
-        except _NotAllGood as found:
-            if found.good:
-                self._land_all(slices[: found.good], complete, is_last=is_last)
-            raise found.fault from None
+        tally = self._waiting.tally()
+        wanted = complete if is_last else set(self.plans)
+        good, since, fault = self._verdict(slices, tally, wanted)
+        if good:
+            self._land_good(slices[:good], tally, complete, wanted, is_last=is_last)
+            self._since = since
+            self._waiting.drop(slices[good - 1].number + 1)
+        if fault:
+            raise fault
 
-    def _land_all(self, slices: list[Slice], complete: set[str], *, is_last: bool) -> None:
-        since = self._since.copy()
+    def _land_good(
+        self,
+        slices: list[Slice],
+        tally: Tally,
+        complete: set[str],
+        wanted: set[str],
+        *,
+        is_last: bool,
+    ) -> None:
         self._begun = {}
-        sifter = Sifter(
-            {plan.name: plan.rules for plan in self.plans.values()},
-            self.tables,
-            [part.lines for part in slices],
-            now=self.now,
-            position=self._position,
-            only=complete if is_last else None,
-        )
+        numbers = range(slices[0].number, slices[-1].number + 1)
         with self.open() as landing, landing.transaction() as load_id:
-            landed, aside = self._insert(landing, load_id, sifter, slices)
-            good, fault = self._verdict(slices, sifter.tally, since)
-            if fault:
-                raise _NotAllGood(good, fault)
+            landed, aside = self._insert(landing, load_id, numbers, wanted)
             if self._is_anew:  # the common cursor was that of the old generations
                 landing.forget_common_state()
             self._write_states(landing, slices, load_id)
@@ -266,97 +240,72 @@ class Destination:
                     sync_id=self.sync_id,
                     window=self.window,
                 )
-        self._since = since
         self._is_anew = False
         self._finished |= complete
         self._generations |= self._begun
         self._first_load = self._first_load or load_id
-        self._position += sifter.tally.lines
-        self.unasked += sifter.tally.unasked
-        self.wrong_mode += sifter.tally.wrong_mode
+        for number in numbers:
+            self.unasked += tally[number].unasked
+            self.wrong_mode += tally[number].wrong_mode.total()
         self.loads += bool(landed or aside)
         self.rows += landed.total()
         self.quarantined += aside.total()
         self.rows_by_stream.update(landed)
 
     def _insert(
-        self, landing: Landing, load_id: int, sifter: Sifter, slices: list[Slice]
+        self, landing: Landing, load_id: int, slices: range, wanted: set[str]
     ) -> tuple[Counter[str], Counter[str]]:
-        """Insert what the slices hold while it is sifted; returns the rows landed and set aside, by stream."""
+        """Insert what some slices hold of some streams; returns the rows landed and set aside, by stream."""
         landed: Counter[str] = Counter()
-        aside: Counter[str] = Counter()
-        pieces = self._pieces(slices)
-        threads = self.settings.threads
-        with ahead(sifter.parts(landing.checker, pieces, threads=threads)) as belt:
-            part = belt.take()
-            while part:
-                run = _Run(part, belt)
-                if part.stream in self.plans:
-                    generation = self._generation(landing, part.stream, load_id)
-                    landed[part.stream] += landing.insert(
-                        part.stream, ROWS, run.rows(), load_id, None, generation
-                    )
-                else:
-                    deque(run.rows(), maxlen=0)
-                landing.set_aside(load_id, run.bad)
-                aside[part.stream] += len(run.bad)
-                part = run.following
-        return +landed, +aside
-
-    def _pieces(self, slices: list[Slice]) -> Iterator[bytes]:
-        """The slices' bytes in pieces that end with a line; one slice may have many, many slices have one."""
-        at, end = slices[0].start, slices[-1].end
-        self._spool.flush()
-        rest = b""
-        while at < end:
-            data = self._read(at, min(PIECE_BYTES, end - at))
-            at += len(data)
-            data = rest + data
-            cut = data.rfind(b"\n") + 1
-            data, rest = data[:cut], data[cut:]
-            if data:
-                yield data
-
-    def _read(self, at: int, count: int) -> bytes:
-        self._spool.seek(at)
-        data = self._spool.read(count)
-        self._spool.seek(0, 2)
-        return data
+        for stream in self._waiting.streams(slices):
+            if stream in wanted:
+                generation = self._generation(landing, stream, load_id)
+                rows = self._waiting.rows(stream, slices)
+                landed[stream] = landing.insert(stream, ROWS, rows, load_id, None, generation)
+        named = self._named(wanted)
+        bad = [row for row in self._waiting.bad(slices) if row.stream in named]
+        landing.set_aside(load_id, bad)
+        return landed, Counter(row.stream for row in bad)
 
     def _verdict(
-        self, slices: list[Slice], tally: Tally, since: Counter[str]
-    ) -> tuple[int, WarehouseError | None]:
-        """How many slices from the start are good, and what is wrong with the next one. Updates `since`."""
-        by_slice: dict[int, Counter[str]] = {}
-        for (part, stream), count in tally.records.items():
-            by_slice.setdefault(part, Counter())[stream] = count
-        for number, part in enumerate(slices):
-            counts = by_slice.get(number, Counter())
-            total, bad = max(part.lines, counts.total()), tally.bad[number]
-            if bad > self.settings.quarantine_threshold * total:
-                row = tally.first_bad[number]
-                return number, QuarantineExceeded(
-                    f"{bad:,} of {total:,} records between two states are bad, more than "
+        self, slices: list[Slice], tally: Tally, wanted: set[str]
+    ) -> tuple[int, Counter[str], WarehouseError | None]:
+        """How many slices from the start are good, records by stream since its last state, the next one's fault."""
+        since = self._since
+        for good, part in enumerate(slices):
+            seen = tally[part.number]
+            bad = {s: count for s, count in seen.bad.items() if s in self._named(wanted)}
+            total = max(part.lines, sum(seen.records[stream] for stream in wanted))
+            if sum(bad.values()) > self.settings.quarantine_threshold * total:
+                row = min((seen.first_bad[stream] for stream in bad), key=lambda row: row.line)
+                fault: WarehouseError = QuarantineExceeded(
+                    f"{sum(bad.values()):,} of {total:,} records between two states are bad, more than "
                     f"{self.settings.quarantine_threshold:.0%}; the first: {row.stream}, {row.reason}",
                     "nothing of them was landed, the cursor stays before them; "
                     "repair the source, or raise QUARANTINE_THRESHOLD",
                 )
-            after = since + counts
+                return good, since, fault
+            after = since + seen.records + seen.unasked
             for key, _, stated in part.states:
-                seen = after.total() if key in (GLOBAL, LEGACY) else after[key]
-                if stated is not None and stated != seen:
-                    name = "the source" if key in (GLOBAL, LEGACY) else key
-                    return number, IncompleteLoad(
-                        f"{name} says it sent {stated:,} records since its last state, {seen:,} arrived",
+                is_common = key in (GLOBAL, LEGACY)
+                arrived = after.total() if is_common else after[key]
+                if stated is not None and stated != arrived:
+                    fault = IncompleteLoad(
+                        f"{'the source' if is_common else key} says it sent {stated:,} records since its last state, "
+                        f"{arrived:,} arrived",
                         "nothing of them was landed; sync again",
                     )
-                if key in (GLOBAL, LEGACY):
+                    return good, since, fault
+                if is_common:
                     after.clear()
                 else:
-                    after[key] = 0
-            since.clear()
-            since.update(after)
-        return len(slices), None
+                    del after[key]
+            since = after
+        return len(slices), since, None
+
+    def _named(self, wanted: set[str]) -> set[str]:
+        """What bad rows are called that belong to some streams: what is no record may be of any stream."""
+        return wanted | {UNKNOWN} if wanted >= set(self.plans) else wanted
 
     def _generation(self, landing: Landing, stream: str, load_id: int) -> int:
         """The generation this sync writes a stream's rows into."""
@@ -404,22 +353,3 @@ class Destination:
         if not self.window:
             is_all = self._finished | complete >= set(self.plans)
             landing.mark_complete(complete | ({GLOBAL, LEGACY} if is_all else set()))
-
-
-class _Run:
-    """Parts of one stream that follow each other."""
-
-    def __init__(self, first: Part, belt: Belt[Part]) -> None:
-        self.bad: list[BadRow] = []
-        self.following: Part | None = None  # the first one of another stream
-        self._first = first
-        self._belt = belt
-
-    def rows(self) -> Iterator[pa.RecordBatch]:
-        """Their rows; afterwards `bad` and `following` are known."""
-        part: Part | None = self._first
-        while part and part.stream == self._first.stream:
-            self.bad += part.bad
-            yield part.rows()
-            part = self._belt.take()
-        self.following = part

@@ -5,6 +5,7 @@ Reads and writes: nothing. Run: imported by the destination and by the file read
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import duckdb
@@ -16,6 +17,8 @@ from ingestion.destination.lines import Lines
 from ingestion.destination.typecheck import Rules
 
 _ROWS_PER_CHUNK = 61_440  # what DuckDB's threads take at a time
+
+Connect = Callable[[], duckdb.DuckDBPyConnection]
 
 
 @dataclass
@@ -35,7 +38,7 @@ class Checked:
 
 
 def check(
-    con: duckdb.DuckDBPyConnection,
+    connect: Connect,
     lines: Lines,
     rules: Rules,
     proved: np.ndarray | None = None,
@@ -43,14 +46,16 @@ def check(
     """Check every line against the rules.
 
     Args:
-        con: Where DuckDB runs the filter.
+        connect: Gives the connection on which DuckDB runs the filter, if there is anything to filter.
         lines: JSON texts, valid UTF-8.
         rules: What a record must be.
         proved: Which lines are known to be good, if somebody knows; else their shape tells.
     """
     found = Checked()
     unproved = np.flatnonzero(~(shapes.proved(lines, rules) if proved is None else proved))
-    for index in _suspects(con, lines, unproved, rules):
+    if not len(unproved):
+        return found
+    for index in _suspects(connect(), lines, unproved, rules):
         text = lines[index]
         if not text.strip():
             found.blank.add(index)
@@ -63,8 +68,6 @@ def _suspects(
     con: duckdb.DuckDBPyConnection, lines: Lines, which: np.ndarray, rules: Rules
 ) -> list[int]:
     """Those of some lines that may be bad, by index."""
-    if not len(which):
-        return []
     rows = _rows(lines, which)
     suspects = _run(con, rows, typecheck.suspects_sql(rules, "check_rows"))
     if suspects is not None:

@@ -2,22 +2,19 @@
 
 One DuckDB file per source, `landing/<source>.duckdb`: schema `raw_<source>` with one table per
 stream, schema `landing` with what is known about the loads. Rows, cursor and load row are committed
-together or not at all. The file's lock is held for as long as the file is open, and it is opened
-only to commit.
+together or not at all. `ingestion.destination.opening` opens the file, and only to commit.
 
-Reads and writes: `landing/<source>.duckdb`. Run: imported by the runner; `ensure` by every stage
-that attaches the files.
+Reads and writes: `landing/<source>.duckdb`. Run: imported by the runner.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -26,10 +23,9 @@ import pyarrow as pa
 from ingestion.destination.latest import SCHEMA, Described, instant_sql, text_sql, view_sql
 from ingestion.destination.messages import GLOBAL, LEGACY
 from ingestion.destination.typecheck import identifier
-from warehouse import clock, duck, failpoints, locks
+from warehouse import clock, failpoints
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES
 
 log = logging.getLogger(__name__)
 
@@ -74,77 +70,11 @@ class BadRow:
     raw: str
 
 
-def ensure(source: str, settings: Settings) -> Path:
-    """Make the landing file of a source, and the tables that it has not yet, so that it can always be attached.
-
-    Args:
-        source: Name in `SOURCES`, or of a connector landed with `--exec`.
-        settings: Where the data folder is.
-
-    Returns:
-        The landing file.
-    """
-    with opened(source, settings):
-        return settings.landing(source)
-
-
-def last_sync_at(source: str, settings: Settings) -> datetime | None:
-    """When the last sync of a source ended, well or not; None if there was none."""
-    if not settings.landing(identifier(source)).exists():
-        return None
-    with opened(source, settings) as landing:
-        rows = landing.con.execute("select max(ended_at) from landing.syncs").fetchall()
-    return rows[0][0].replace(tzinfo=UTC) if rows[0][0] else None
-
-
-@contextmanager
-def opened(
-    source: str,
-    settings: Settings,
-    *,
-    streams: Iterable[str] = (),
-    say: Callable[[str], None] = log.warning,
-) -> Iterator[Landing]:
-    """Hold the landing file's lock and open it; its tables exist.
-
-    Args:
-        source: Whose file.
-        settings: Where it is.
-        streams: Further streams that need a table.
-        say: Told when somebody else has the file.
-    """
-    path = settings.landing(identifier(source))
-    known = SOURCES[source].streams if source in SOURCES else ()
-    with locks.hold(path, what=f"sync of {source}", timeout=settings.lock_timeout, say=say):
-        con = duck.connect(path, memory_limit=settings.memory_limit, threads=settings.threads)
-        # rows say where they stood (_file, _position): threads write row groups side by side, each its own
-        con.execute("set preserve_insertion_order = false")
-        try:
-            landing = Landing(con, source, settings)
-            landing.create((*known, *streams))
-            yield landing
-            # what closing would do, but it would merge row groups whatever `max_vacuum_tasks` says; what was
-            # committed stands without it
-            with suppress(duckdb.Error):
-                con.execute("checkpoint")
-        except duckdb.Error as error:  # a full disk, no memory: what a person can act on
-            raise WarehouseError(
-                f"{path.name}: {str(error).splitlines()[0][:300]}",
-                "nothing of this commit was kept; make room (on the disk, or by WAREHOUSE_MEMORY_LIMIT) "
-                "or repair the file, then sync again",
-            ) from error
-        finally:
-            landing.checker.close()
-            con.close()
-
-
 class Landing:
-    """An open landing file (its lock is held). Use `opened`."""
+    """An open landing file (its lock is held). Use `opening.opened`."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, source: str, settings: Settings) -> None:
         self.con = con
-        # checks run beside the transaction: a query that fails on a damaged line would abort it
-        self.checker = duck.beside(con)
         self.source = source
         self.schema = f"raw_{source}"
         self.settings = settings
@@ -230,6 +160,19 @@ class Landing:
             )
             self.con.execute(view_sql(self.schema, replace(about, fields=fields)))
         self.con.execute("commit")
+
+    def streams(self) -> list[str]:
+        """Streams that have a raw table."""
+        rows = self.con.execute(
+            "select table_name from duckdb_tables() where schema_name = ? order by table_name",
+            [self.schema],
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    @staticmethod
+    def details() -> list[str]:
+        """Tables of schema `landing`: what is known of the loads."""
+        return sorted(_TABLES)
 
     def tables(self) -> dict[str, str]:
         """The table of each stream that was described, by what the source calls it."""
@@ -447,6 +390,7 @@ class Landing:
             load_id, stream, "rowid in (select place from landing_replaced)", [], sync_id=sync_id
         )
         self.con.execute("drop table landing_replaced")
+        failpoints.hit("backfill.window_replaced", self.settings)
         return gone
 
     def _now(self) -> str:

@@ -33,22 +33,22 @@ class Lines:
             starts: Where each text starts.
             ends: Where each ends (exclusive).
         """
-        self.data = pa.py_buffer(data)
+        self.data = data if isinstance(data, pa.Buffer) else pa.py_buffer(data)
         self.bytes = np.frombuffer(self.data, np.uint8)
         self.starts = starts
         self.ends = ends
 
     @classmethod
-    def split(cls, data: bytes) -> Lines:
-        r"""Lines of a text that ends with "\n", without their line ends ("\n" or "\r\n")."""
-        everything = np.frombuffer(data, np.uint8)
+    def split(cls, data: bytes | pa.Buffer, start: int = 0, end: int | None = None) -> Lines:
+        r"""Lines of a text, or of a part of it, that end with "\n"; without their line ends ("\n" or "\r\n")."""
+        everything = np.frombuffer(data, np.uint8)[:end]
         newlines = np.concatenate(
             [
                 np.flatnonzero(everything[at : at + _BLOCK] == _NEWLINE) + at
-                for at in range(0, max(len(data), 1), _BLOCK)
+                for at in range(start, max(len(everything), start + 1), _BLOCK)
             ]
         )
-        starts = np.concatenate(([0], newlines[:-1] + 1)) if len(newlines) else newlines
+        starts = np.concatenate(([start], newlines[:-1] + 1)) if len(newlines) else newlines
         returns = (newlines > starts) & (everything[newlines - 1] == _RETURN)
         return cls(data, starts, newlines - returns if returns.any() else newlines)
 
@@ -107,8 +107,13 @@ class Lines:
         """Bytes of each line."""
         return self.ends - self.starts
 
-    def take(self, which: np.ndarray) -> Lines:
-        """Some of them, by a mask or by index."""
+    @property
+    def span(self) -> int:
+        """Bytes from the first line to the last one."""
+        return int(self.ends[-1] - self.starts[0]) if len(self) else 0
+
+    def take(self, which: np.ndarray | slice) -> Lines:
+        """Some of them, by a mask, by index, or from one to another."""
         return Lines(self.data, self.starts[which], self.ends[which])
 
     def cut(self, before: int, after: int) -> Lines:
@@ -165,13 +170,8 @@ class Lines:
         return pa.Array.from_buffers(pa.string_view(), len(self), buffers)
 
     def is_utf8(self) -> bool:
-        """Whether all lines are valid UTF-8."""
-        strings = self.arrow() if self._gap() is None else self._strings()
-        try:
-            strings.validate(full=True)
-        except pa.ArrowInvalid:
-            return False
-        return True
+        """Whether all lines are valid UTF-8; none begins or ends within a character."""
+        return _is_valid(self._span()) or _is_valid(self.arrow())
 
     def matches(self, pattern: str) -> np.ndarray:
         """Which lines match a regular expression as a whole, as a mask.
@@ -195,10 +195,24 @@ class Lines:
         only_newlines = (between == 1).all() and (self.bytes[self.ends[:-1]] == _NEWLINE).all()
         return 1 if only_newlines else None
 
+    def _span(self) -> pa.LargeStringArray:
+        """Everything from the first line to the last one, as one text."""
+        bounds = [int(self.starts.min()), int(self.ends.max())] if len(self) else [0, 0]
+        offsets = pa.py_buffer(np.array(bounds, np.int64))
+        return pa.LargeStringArray.from_buffers(1, offsets, self.data)
+
     def _strings(self) -> pa.LargeStringArray:
         """The texts with what stands between them: nothing, or a newline at the end of each."""
         offsets = np.append(self.starts, self.ends[-1:] if len(self) else 0).astype(np.int64)
         return pa.LargeStringArray.from_buffers(len(self), pa.py_buffer(offsets), self.data)
+
+
+def _is_valid(strings: pa.Array) -> bool:
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def repaired(lines: Lines) -> tuple[Lines, dict[int, str]]:

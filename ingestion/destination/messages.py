@@ -1,7 +1,8 @@
 """The Airbyte protocol as bytes: records are passed on untouched, everything else is parsed.
 
 A connector's stdout is scanned for the few lines that are no records (STATE, TRACE, LOG …); runs of
-record lines between them stay bytes, so that a record costs no Python; `envelopes` takes them apart.
+record lines between them stay where they were read, so that a record costs no Python and no copy; `envelopes`
+takes them apart.
 
 Reads and writes: nothing. Run: imported by `ingestion.destination`.
 """
@@ -13,12 +14,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from ingestion.destination.lines import Lines
 from warehouse.errors import IncompleteLoad
 
 GLOBAL = "*global*"  # under this name a state that is not one stream's is kept
 LEGACY = "*legacy*"
 MAX_MESSAGE_BYTES = 64 << 20
+BUFFER_BYTES = 8 << 20  # output is read into; a multiple of huge pages, which cost little to get
+
+_LEAST_ROOM = 64 << 10
+_RETURN = 13
 
 _MARKS = tuple(
     f'"{kind}"'.encode()
@@ -40,75 +48,110 @@ _DECODER = json.JSONDecoder()
 
 
 class Splitter:
-    """Splits a connector's output into runs of record lines (bytes) and other messages (dicts)."""
+    """Splits a connector's output into runs of record lines (`Lines`) and other messages (dicts).
+
+    The output is read into its buffer (`room`, `filled`) and stays there: runs are ranges of it.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._renew(BUFFER_BYTES)
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | dict[str, Any]]:
-        """Take in a chunk of output; the last, unfinished line waits for the next.
+    @property
+    def room(self) -> memoryview:
+        """Where the next bytes go."""
+        return memoryview(self._bytes)[self._end :]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is so little room that the lines should be taken first."""
+        return len(self._bytes) - self._end < _LEAST_ROOM
+
+    def filled(self, count: int) -> None:
+        """So many bytes were read into the room."""
+        self._end += count
+
+    def messages(self) -> Iterator[Lines | dict[str, Any]]:
+        """What the lines say that have come to their end since the last call.
 
         Raises:
             IncompleteLoad: A line is longer than any message may be.
         """
-        data = self._rest + chunk
-        cut = data.rfind(b"\n") + 1
-        data, self._rest = data[:cut], data[cut:]
-        if len(self._rest) > MAX_MESSAGE_BYTES:
+        lines = Lines.split(self._buffer, self._start, self._end)
+        if len(lines):
+            last = int(lines.ends[-1])
+            self._start = last + (2 if self._bytes[last] == _RETURN else 1)
+        if self._end - self._start > MAX_MESSAGE_BYTES:
             raise IncompleteLoad(
                 f"the connector sent a line of more than {MAX_MESSAGE_BYTES >> 20} MiB",
                 "it may not speak the Airbyte protocol; run its `read` by hand",
             )
-        if data:
-            yield from self._parts(data)
+        if self.is_full:
+            rest = self._bytes[self._start : self._end]
+            self._renew(max(BUFFER_BYTES, 2 * len(rest)), rest)
+        if len(lines):
+            yield from _parts(lines)
 
-    def end(self) -> Iterator[bytes | dict[str, Any]]:
-        """What is left when the connector has ended: a last line without its newline."""
-        data, self._rest = self._rest, b""
-        if data.strip():
-            yield from self._parts(data + b"\n")
+    def end(self) -> Iterator[Lines | dict[str, Any]]:
+        """What is left when the connector has ended: a last line without its newline too."""
+        yield from self.messages()
+        rest = self._bytes[self._start : self._end].tobytes()
+        if rest.strip():
+            yield from _parts(Lines.split(rest + b"\n"))
 
-    def _parts(self, data: bytes) -> Iterator[bytes | dict[str, Any]]:
-        done = 0
-        for start in _candidates(data):
-            end = data.find(b"\n", start) + 1
-            message = _control(data[start : end - 1])
-            if message is None:
-                continue
-            if start > done:
-                yield data[done:start]
-            if message:
-                yield message
-            done = end
-        if done == 0:
-            yield data
-        elif done < len(data):
-            yield data[done:]
+    def _renew(self, size: int, rest: np.ndarray | None = None) -> None:
+        """Another buffer, which begins with a line that is not finished."""
+        count = 0 if rest is None else len(rest)
+        self._bytes = np.empty(size, np.uint8)
+        if rest is not None:
+            self._bytes[:count] = rest
+        self._buffer = pa.py_buffer(self._bytes)
+        self._start, self._end = 0, count
 
 
-def _candidates(data: bytes) -> list[int]:
-    """Where lines start that may be something else than a record."""
-    lines = Lines.split(data)
+def _parts(lines: Lines) -> Iterator[Lines | dict[str, Any]]:
+    done = 0
+    for index in _candidates(lines):
+        message = _control(lines.raw(index))
+        if message is None:
+            continue
+        if index > done:
+            yield lines.take(slice(done, index))
+        if message:
+            yield message
+        done = index + 1
+    if done < len(lines):
+        yield lines.take(slice(done, None))
+
+
+def _candidates(lines: Lines) -> list[int]:
+    """Which lines may be something else than a record, by index."""
+    index, odd = np.arange(len(lines)), lines
     for begin in _RECORD_BEGINS:  # as connectors begin a RECORD
-        lines = lines.take(~lines.begin_with(begin))
-    return lines.starts.tolist() if len(lines) <= _FEW else sorted(_marked(data))
+        mask = ~odd.begin_with(begin)
+        index, odd = index[mask], odd.take(mask)
+    if len(odd) > _FEW:
+        first = int(lines.starts[0])
+        starts = _marked(lines.bytes[first : int(lines.ends[-1])].tobytes())
+        index = np.searchsorted(lines.starts, np.array(sorted(starts), np.int64) + first)
+    return index.tolist()
 
 
 def _marked(data: bytes) -> set[int]:
-    """The same where records begin otherwise: lines that hold another message's type, and those that are no JSON."""
+    """The same where records begin otherwise: where lines start that hold another message's type, or are no JSON."""
     starts = set()
     for mark in _MARKS:
         at = data.find(mark)
         while at >= 0:
             starts.add(data.rfind(b"\n", 0, at) + 1)
             end = data.find(b"\n", at)
-            at = data.find(mark, end)
-    if data.count(b"\n{") + data.startswith(b"{") < data.count(b"\n"):
-        at = 0
-        while at < len(data):
+            at = data.find(mark, end) if end >= 0 else -1
+    if data.count(b"\n{") + data.startswith(b"{") <= data.count(b"\n"):
+        at, end = 0, 0
+        while end >= 0:
             if data[at : at + 1] != b"{":
                 starts.add(at)
-            at = data.find(b"\n", at) + 1
+            end = data.find(b"\n", at)
+            at = end + 1
     return starts
 
 

@@ -1,13 +1,12 @@
-"""Take the records of a commit out of their envelopes and check them: what lands, and what is set aside, of each slice.
+"""Take records out of their envelopes and check them: what lands, and what is set aside, of each slice.
 
-Reads and writes: nothing. Run: imported by `ingestion.destination.airbyte`.
+Reads and writes: nothing. Run: imported by `ingestion.destination.waiting`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,142 +19,119 @@ from ingestion.destination.landing import BadRow, naive
 from ingestion.destination.lines import Lines, repaired
 from ingestion.destination.typecheck import WRONG_MODE, Rules, judge
 from warehouse import duck
+from warehouse.settings import Settings
 
 UNKNOWN = "?"  # the stream of a line that names none
 ROWS = pa.schema(
-    {"line": pa.string_view(), "position": pa.int64(), "emitted_at": pa.timestamp("us")}
+    {
+        "line": pa.string_view(),
+        "position": pa.int64(),
+        "emitted_at": pa.timestamp("us"),
+        "slice": pa.int64(),
+    }
 )
+NO_ROWS = pa.RecordBatch.from_pylist([], ROWS)
 
 
 @dataclass
 class Part:
-    """One stream's rows of a piece: those that land, and those set aside."""
+    """One stream's rows of a piece: those that land (of `ROWS`), and those set aside, each with its slice."""
 
     stream: str
-    lines: Lines = field(default_factory=lambda: Lines.of([]))
-    positions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    emitted: np.ndarray = field(default_factory=lambda: np.zeros(0, "datetime64[us]"))
-    bad: list[BadRow] = field(default_factory=list)
-
-    def rows(self) -> pa.RecordBatch:
-        """What lands."""
-        columns = [self.lines.arrow(), pa.array(self.positions), pa.array(self.emitted)]
-        return pa.record_batch(columns, schema=ROWS)
+    rows: pa.RecordBatch
+    bad: list[tuple[int, BadRow]] = field(default_factory=list)
 
 
 @dataclass
-class Tally:
-    """What was seen: records by (slice, stream), the bad ones by slice; wrong-mode rows are a rule, not damage."""
+class Seen:
+    """What was seen of a slice, by stream; rows of the wrong mode are a rule, not damage."""
 
-    records: Counter[tuple[int, str]] = field(default_factory=Counter)
-    bad: Counter[int] = field(default_factory=Counter)
-    first_bad: dict[int, BadRow] = field(default_factory=dict)
-    unasked: Counter[str] = field(default_factory=Counter)  # of streams the catalog doesn't name
-    wrong_mode: int = 0
-    lines: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+    first_bad: dict[str, BadRow] = field(default_factory=dict)
+    unasked: Counter[str] = field(default_factory=Counter)  # the catalog does not name their stream
+    wrong_mode: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: Tally) -> None:
-        """Take in what was seen of the next piece."""
+    def add(self, other: Seen) -> None:
+        """Take in what was seen of the rest of the slice."""
         self.records += other.records
         self.bad += other.bad
         self.first_bad = other.first_bad | self.first_bad
         self.unasked += other.unasked
         self.wrong_mode += other.wrong_mode
-        self.lines += other.lines
 
-    def count_bad(self, number: int, row: BadRow) -> None:
-        """Count a bad row of a slice."""
-        self.bad[number] += 1
-        self.first_bad.setdefault(number, row)
+
+Tally = defaultdict[int, Seen]  # by slice
 
 
 class Sifter:
-    """Sifts the slices of one commit, piece by piece; `tally` is whole once all pieces are."""
+    """Sifts pieces of a sync, several at a time; it keeps nothing of them."""
 
     def __init__(
-        self,
-        rules: dict[str, Rules],
-        tables: dict[str, str],
-        slices: Iterable[int],
-        *,
-        now: datetime,
-        position: int,
-        only: set[str] | None,
+        self, rules: dict[str, Rules], tables: dict[str, str], settings: Settings, *, now: datetime
     ) -> None:
         """Keep what is known before.
 
         Args:
             rules: By table, what its records must be.
             tables: The table of each stream, by what the connector calls it.
-            slices: How many lines each slice has.
+            settings: Memory and threads of the DuckDB that looks at unusual lines.
             now: When a record was emitted that does not say so.
-            position: Lines of the sync before these.
-            only: Tables of which anything is wanted; None for all.
         """
         self.rules = rules
         self.tables = tables
-        self.now = now
-        self.only = only
-        self.tally = Tally()
-        self._ends = np.cumsum(list(slices))
-        self._before = position
+        self.settings = settings
+        self.now = naive(now)
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
 
-    def parts(
-        self, con: duckdb.DuckDBPyConnection, pieces: Iterable[bytes], *, threads: int
-    ) -> Iterator[Part]:
-        """All parts of all pieces, in order.
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        if self._con:
+            self._con.close()
+
+    def sift(self, lines: Lines, slices: np.ndarray, before: int) -> tuple[list[Part], Tally]:
+        """Sift some messages.
 
         Args:
-            con: Where DuckDB checks; each piece gets a cursor of its own.
-            pieces: Bytes that end with a line.
-            threads: How many pieces are sifted at a time.
+            lines: The messages, a line each.
+            slices: In which slice each stands, ascending.
+            before: Lines of the sync before these.
         """
-        under_way: deque[Future[tuple[list[Part], Tally]]] = deque()
-        first = 0
-        with ThreadPoolExecutor(threads) as pool:
-            for piece in pieces:
-                under_way.append(pool.submit(self._sift, duck.beside(con), piece, first))
-                first += piece.count(b"\n")
-                if len(under_way) > threads:
-                    yield from self._sifted(under_way.popleft())
-            while under_way:
-                yield from self._sifted(under_way.popleft())
-
-    def _sifted(self, done: Future[tuple[list[Part], Tally]]) -> list[Part]:
-        parts, tally = done.result()
-        self.tally.add(tally)
-        return parts
-
-    def _sift(
-        self, con: duckdb.DuckDBPyConnection, piece: bytes, first: int
-    ) -> tuple[list[Part], Tally]:
-        """Sift a piece before which so many lines stand."""
-        lines, broken = repaired(Lines.split(piece))
-        which = np.searchsorted(self._ends, np.arange(first, first + len(lines)), side="right")
-        positions = np.arange(len(lines)) + (self._before + first + 1)
-        parts, tally = [], Tally(lines=len(lines))
-        found = envelopes.opened(lines, naive(self.now))
+        lines, broken = repaired(lines)
+        positions = np.arange(before + 1, before + 1 + len(lines))
+        parts, tally = [], Tally(Seen)
+        found = envelopes.opened(lines, self.now)
         aside = found.aside | {index: ("not UTF-8", text) for index, text in broken.items()}
         for name, records in found.records.items():
-            stream = self.tables.get(name, name)
-            if self.only is not None and stream not in self.only and name in self.tables:
-                continue
             at = records.index
-            if name in self.tables:
-                checked = self._check(con, stream, name, records, lines, aside)
-                parts.append(_part(stream, records, checked, which[at], positions[at], tally))
-                at = np.delete(at, [n for n in checked.blank if int(at[n]) in aside])
-            else:  # not asked for; the selection, not the connector, decides
-                tally.unasked[name] += len(at)
-            for number, count in zip(*np.unique(which[at], return_counts=True), strict=True):
-                tally.records[int(number), stream] += int(count)
-        if aside and (self.only is None or self.only >= set(self.rules)):
-            parts.append(_unknown(aside, which, positions, tally))
+            if name not in self.tables:  # the selection, not the connector, decides
+                for number, count in _by_slice(slices[at]):
+                    tally[number].unasked[name] += count
+                continue
+            stream = self.tables[name]
+            checked = self._check(stream, name, records, lines, aside)
+            parts.append(_part(stream, records, checked, slices[at], positions[at], tally))
+            at = np.delete(at, [n for n in checked.blank if int(at[n]) in aside])
+            for number, count in _by_slice(slices[at]):
+                tally[number].records[stream] += count
+        if aside:
+            parts.append(_unknown(aside, slices, positions, tally))
         return parts, tally
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """A connection for a thread; DuckDB is not even started where all lines are of a usual shape."""
+        with self._opening:
+            if self._con is None:
+                self._con = duck.connect(
+                    ":memory:",
+                    memory_limit=self.settings.memory_limit,
+                    threads=self.settings.threads,
+                )
+            return duck.beside(self._con)
 
     def _check(
         self,
-        con: duckdb.DuckDBPyConnection,
         stream: str,
         name: str,
         records: envelopes.Records,
@@ -164,7 +140,7 @@ class Sifter:
     ) -> checking.Checked:
         """Check a stream's records; what was cut wrongly is corrected, what is no record goes aside."""
         rules = self.rules[stream]
-        checked = checking.check(con, records.lines, rules)
+        checked = checking.check(self._connect, records.lines, rules)
         other, none = envelopes.last_word(name, records, list(checked.bad), lines)
         for at, why in none.items():
             aside[int(records.index[at])] = why
@@ -181,11 +157,17 @@ class Sifter:
         return checked
 
 
+def _by_slice(slices: np.ndarray) -> list[tuple[int, int]]:
+    """How many rows each slice has."""
+    numbers, counts = np.unique(slices, return_counts=True)
+    return list(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
 def _part(
     stream: str,
     records: envelopes.Records,
     checked: checking.Checked,
-    which: np.ndarray,
+    slices: np.ndarray,
     positions: np.ndarray,
     tally: Tally,
 ) -> Part:
@@ -193,24 +175,31 @@ def _part(
     bad = []
     for index, reason in sorted(checked.bad.items()):
         row = BadRow(stream, None, int(positions[index]), reason, records.lines[index])
-        bad.append(row)
+        number = int(slices[index])
+        bad.append((number, row))
         if reason.startswith(WRONG_MODE.partition("{")[0]):
-            tally.wrong_mode += 1
+            tally[number].wrong_mode[stream] += 1
         else:
-            tally.count_bad(int(which[index]), row)
+            tally[number].bad[stream] += 1
+            tally[number].first_bad.setdefault(stream, row)
     mask = checked.keep(len(records.lines))
-    if mask is None:
-        return Part(stream, records.lines, positions, records.emitted, bad)
-    return Part(stream, records.lines.take(mask), positions[mask], records.emitted[mask], bad)
+    lines, emitted = records.lines, records.emitted
+    if mask is not None:
+        lines, emitted = lines.take(mask), emitted[mask]
+        positions, slices = positions[mask], slices[mask]
+    columns = [lines.arrow(), pa.array(positions), pa.array(emitted), pa.array(slices)]
+    return Part(stream, pa.record_batch(columns, schema=ROWS), bad)
 
 
 def _unknown(
-    aside: dict[int, tuple[str, str]], which: np.ndarray, positions: np.ndarray, tally: Tally
+    aside: dict[int, tuple[str, str]], slices: np.ndarray, positions: np.ndarray, tally: Tally
 ) -> Part:
     """Lines that are no records."""
-    part = Part(UNKNOWN)
+    part = Part(UNKNOWN, NO_ROWS)
     for index, (reason, raw) in sorted(aside.items()):
         row = BadRow(UNKNOWN, None, int(positions[index]), reason, raw)
-        part.bad.append(row)
-        tally.count_bad(int(which[index]), row)
+        number = int(slices[index])
+        part.bad.append((number, row))
+        tally[number].bad[UNKNOWN] += 1
+        tally[number].first_bad.setdefault(UNKNOWN, row)
     return part

@@ -1,6 +1,6 @@
 """Read the files that are due, one after another, and sift their rows: which land, which are set aside and why.
 
-It runs beside the landing: one thread reads and unpacks, the next one sifts; they know of the landing
+It runs beside the landing: one thread reads and unpacks, others sift; they know of the landing
 file only what its ledger said at the start. Rows of small files are checked together.
 
 Reads: the source's location. Writes: `spool/` (objects of a store). Run: imported by
@@ -10,7 +10,9 @@ Reads: the source's location. Writes: `spool/` (objects of a store). Run: import
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,17 +105,18 @@ class Sifter:
 
     def parts(self, due: Iterable[Due]) -> Iterator[Part]:
         """All parts of all files, in order."""
-        waiting: list[tuple[Part, Piece | None]] = []
+        under_way: deque[Future[list[Part]]] = deque()
         with (
             duck.connect(":memory:", threads=self.settings.threads) as con,
             ahead(self._read_all(due, con)) as coming,
+            ThreadPoolExecutor(self.settings.threads, "sift") as pool,
         ):
-            for part, piece in coming:
-                waiting.append((part, piece))
-                if sum(held.size for held, _ in waiting) >= CHECK_BYTES:
-                    yield from self._sifted(con, waiting)
-                    waiting = []
-            yield from self._sifted(con, waiting)
+            for some in _together(coming):
+                under_way.append(pool.submit(self._sifted, con, some))
+                if len(under_way) > self.settings.threads:
+                    yield from under_way.popleft().result()
+            while under_way:
+                yield from under_way.popleft().result()
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -159,7 +162,7 @@ class Sifter:
 
     def _sifted(
         self, con: duckdb.DuckDBPyConnection, some: list[tuple[Part, Piece | None]]
-    ) -> Iterator[Part]:
+    ) -> list[Part]:
         for rules in (self.rules, self.rules.as_text()):
             chosen = [
                 (part, piece)
@@ -168,14 +171,14 @@ class Sifter:
             ]
             if chosen:
                 self._check(con, chosen, rules)
-        yield from (part for part, _ in some)
+        return [part for part, _ in some]
 
     def _check(
         self, con: duckdb.DuckDBPyConnection, some: list[tuple[Part, Piece]], rules: Rules
     ) -> None:
         proved = [piece.proved for _, piece in some]
         checked = check(
-            con,
+            lambda: duck.beside(con),
             Lines.together([piece.lines for _, piece in some]),
             rules,
             None if any(mask is None for mask in proved) else np.concatenate(proved),
@@ -210,6 +213,20 @@ class Sifter:
         if not mask.all():
             part.lines = piece.lines.take(mask)
             part.numbers = piece.numbers[mask]
+
+
+def _together(
+    coming: Iterable[tuple[Part, Piece | None]],
+) -> Iterator[list[tuple[Part, Piece | None]]]:
+    """What comes, so much at a time as is checked together."""
+    waiting: list[tuple[Part, Piece | None]] = []
+    for part, piece in coming:
+        waiting.append((part, piece))
+        if sum(held.size for held, _ in waiting) >= CHECK_BYTES:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def is_young(file: Found) -> bool:

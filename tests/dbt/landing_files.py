@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.destination.landing import ensure, opened
+from ingestion.destination.opening import ensure, opened
 from tests import parsed
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES

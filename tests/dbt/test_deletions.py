@@ -13,8 +13,8 @@ from datetime import date, datetime
 import pytest
 
 from ingestion import runner
-from ingestion.destination.landing import opened
 from ingestion.destination.latest import Described
+from ingestion.destination.opening import opened
 from serving.sql import query_landing
 from tests.dbt.company import AS_OF
 from tests.dbt.landing_files import ensure_all, land

@@ -9,7 +9,6 @@ from typing import Any
 
 from ingestion import runner
 from ingestion.destination import airbyte
-from ingestion.destination.landing import Landing
 from warehouse.settings import Settings
 
 
@@ -29,16 +28,16 @@ def sync(what: dict[str, Any]) -> None:
     if what["kind"] == "files":
         runner.sync("usage", settings)
     else:
-        runner.sync_exec(f"{sys.executable} {what['fake']}", what["config"], "fake", settings)
+        command, window = f"{sys.executable} {what['fake']}", what.get("window")
+        runner.sync_exec(command, what["config"], "fake", settings, window=window)
 
 
 def _commit_the_cursor_before_the_rows() -> None:
-    insert = airbyte.Destination._insert
+    land = airbyte.Destination._land_good
 
-    def cursor_first(self, landing: Landing, load_id, sifter, slices):
-        self._write_states(landing, slices, load_id)
-        landing.con.execute("commit")
-        landing.con.execute("begin")
-        return insert(self, landing, load_id, sifter, slices)
+    def cursor_first(self, slices, *arguments, **options):
+        with self.open() as landing, landing.transaction() as load_id:
+            self._write_states(landing, slices, load_id)
+        land(self, slices, *arguments, **options)
 
-    airbyte.Destination._insert = cursor_first
+    airbyte.Destination._land_good = cursor_first

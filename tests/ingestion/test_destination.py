@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ingestion.destination import airbyte
+from ingestion.destination import waiting
 from tests.ingestion.conftest import raw_record, record, state, status
 from warehouse.errors import IncompleteLoad, QuarantineExceeded
 
@@ -123,8 +123,8 @@ def test_too_many_bad_rows_abort_their_slice_and_keep_the_slices_before(desk):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Hundreds of pieces instead of one, most of them waiting in a file."""
-    monkeypatch.setattr(airbyte, "PIECE_BYTES", 500)
-    monkeypatch.setattr(airbyte, "SPOOL_BYTES", 1000)
+    monkeypatch.setattr(waiting, "PIECE_BYTES", 500)
+    monkeypatch.setattr(waiting, "MEMORY_BYTES", 1000)
 
 
 def test_streams_that_take_turns_land_in_the_order_in_which_they_came(desk, small_pieces):
@@ -223,7 +223,7 @@ def test_odd_values(text, reason):
     good_row = '{"id":"g","n":9007199254740993,"price":0.10,"on":true,"at":"2025-01-01T05:30:00.123456+05:30"}'
     with duck.connect(":memory:") as con:
         found = checking.check(
-            con,
+            lambda: con,
             Lines.of([good_row, text, good_row]),
             rules_from_schema(schema, ("id",)),
         )
@@ -348,7 +348,7 @@ def test_secrets_are_masked_and_leave_no_file(desk, caplog):
 
 
 def test_a_landing_file_of_an_older_version_gets_the_tables_that_it_lacks(desk):
-    from ingestion.destination.landing import ensure
+    from ingestion.destination.opening import ensure
     from warehouse import duck
 
     path = ensure("usage", desk.settings)

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from ingestion import runner
+from ingestion.destination.opening import opened
 from ingestion.files import exports
 from sandbox import usage_api
 from tests.ingestion.test_files import Usage, calls
@@ -145,7 +146,7 @@ def test_a_name_that_leads_elsewhere_is_never_asked_for(settings, name):
             runner.sync("usage", settings)
     assert name in error.value.message
     assert set(asked) == {"/v1/exports", "/v1/exports/2025-06-01.jsonl"}
-    with runner.landings.opened("usage", settings) as landing:
+    with opened("usage", settings) as landing:
         assert landing.con.execute("select count(*) from raw_usage.api_calls").fetchall() == [(2,)]
     strange = {path for path in settings.home.parent.rglob("*") if path.name.endswith("jsonl")}
     assert strange <= before

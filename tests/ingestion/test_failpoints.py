@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.destination.landing import opened
+from ingestion.destination.opening import opened
 from tests.faults.comparing import Damage, damage
 from tests.faults.dying import SERVER
 from tests.ingestion import killed

@@ -14,7 +14,7 @@ import pytest
 
 from ingestion import runner
 from ingestion.destination import airbyte
-from ingestion.destination.landing import opened
+from ingestion.destination.opening import opened
 from serving.sql import query_landing
 from warehouse.errors import IncompleteLoad
 from warehouse.settings import Settings

@@ -77,7 +77,7 @@ def test_the_filter_agrees_with_the_judge(rules):
         n: reason for n, text in enumerate(texts) if (reason := typecheck.judge(rules, text))
     }
     with duck.connect(":memory:") as con:
-        found = checking.check(con, Lines.of(texts), rules)
+        found = checking.check(lambda: con, Lines.of(texts), rules)
     for n in expected.keys() ^ found.bad.keys():
         pytest.fail(f"{texts[n]}: {expected.get(n)} but {found.bad.get(n)}")
     assert found.bad == expected

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import signal
 import sys
 from datetime import date
 
@@ -11,8 +13,8 @@ import pytest
 
 from ingestion import runner
 from serving.sql import query_landing
-from tests.ingestion.conftest import FAKE, record, state, status
-from warehouse import failpoints
+from tests.ingestion import killed
+from tests.ingestion.conftest import FAKE, NOW, record, state, status
 from warehouse.errors import CallError, IncompleteLoad
 
 WINDOW = (date(2025, 6, 2), date(2025, 6, 3))
@@ -163,22 +165,33 @@ def test_a_window_leaves_the_cursor_where_it_is(desk):
     assert json.loads(given.read_text())[0]["stream"]["stream_state"] == {"n": 1}
 
 
-def test_a_window_that_dies_at_its_commit_has_removed_nothing(desk, monkeypatch):
+@pytest.mark.parametrize(
+    ("point", "is_done"),
+    [
+        ("backfill.window_replaced", False),
+        ("landing.before_commit:2", False),
+        ("landing.after_commit:2", True),
+    ],
+)
+def test_a_window_killed_at(desk, point, is_done):
+    """The records are committed first; the second commit removes what they replace."""
     play(desk, BEFORE)
-    before = days(desk)
-
-    def die(name, *_):
-        if name == "landing.before_commit" and desk.dies:
-            raise OSError("killed")
-
-    monkeypatch.setattr(failpoints, "hit", die)
-    desk.dies = True
-    with pytest.raises(OSError, match="killed"):
-        play(desk, [item("b", 2)], window=WINDOW)
-    assert (days(desk), tombstones(desk)) == (before, [])
-    desk.dies = False
+    said = desk.folder / "messages.jsonl"
+    lines = [record(item("b", 2)), state({"n": 1}), status("COMPLETE")]
+    said.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    what = {
+        "kind": "connector", "home": str(desk.settings.home), "failpoint": point, "bug": "", "fake": str(FAKE),
+        "config": {"play": str(said), "catalog": [CATALOG]}, "now": NOW.isoformat(), "usage": "", "window": WINDOW,
+    }  # fmt: skip
+    process = multiprocessing.get_context("spawn").Process(target=killed.sync, args=(what,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert tombstones(desk) == (["c", "d", "east"] if is_done else [])
+    assert latest(desk) == (["a", "b", "e", "west"] if is_done else sorted(i["id"] for i in BEFORE))
     play(desk, [item("b", 2)], window=WINDOW)
     assert tombstones(desk) == ["c", "d", "east"]
+    assert latest(desk) == ["a", "b", "e", "west"]
     assert is_balanced(desk)
 
 

@@ -10,7 +10,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingestion.destination.landing import ensure
+from ingestion.destination.opening import ensure
 from warehouse import duck, ledger
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES

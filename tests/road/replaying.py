@@ -23,7 +23,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-from ingestion.destination.landing import Landing, ensure, opened
+from ingestion.destination.landing import Landing
+from ingestion.destination.opening import ensure, opened
 from quality.suites.raw import INSTANTS
 from tests.road.gold import contents, differences
 from warehouse import clock

@@ -9,7 +9,16 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from warehouse.cli import airflow, alerts, build, run, sandbox, serving, sources  # noqa: F401 - they register
+from warehouse.cli import (  # noqa: F401 - they register
+    airflow,
+    alerts,
+    build,
+    lake,
+    run,
+    sandbox,
+    serving,
+    sources,
+)
 from warehouse.cli.app import app, stderr
 from warehouse.errors import CallError, WarehouseError
 
