@@ -408,6 +408,13 @@ def test_a_rules_sql_reads_nothing_but_the_edition(company):
     assert "disabled by configuration" in company.move().warnings[0]
 
 
+def test_a_rules_sql_is_one_select(company):
+    two = "1 as double) as value from gold.kpi_daily; select cast(1"
+    metric = f"{{table: kpi_daily, at: day, value: '{two}'}}"
+    own(company.home, NEW_RULE.replace("kpi_daily.dau", metric))
+    assert company.move().warnings == ("rule few_active: expected one statement, found 2",)
+
+
 def test_our_rules_are_complete(tmp_path):
     rules = read_rules(Settings.for_test(tmp_path))
     assert {rule.name for rule in rules} >= {
