@@ -168,7 +168,7 @@ def test_gaps_tell_of_the_source_that_has_stopped_already(company):
     )
     told = company.move().told
     assert told == (
-        "Days of a source's streams that are missing (support): 1, at Tue 2025-07-29 00:00:00 (limit 0)",
+        "Days of a source's streams that are missing from the last four weeks (support): 1, at Tue 2025-07-29 00:00:00 (limit 0)",
     )
     # now the severer rule of the same incident: people on other channels must know
     assert len(company.move().told) == 1
