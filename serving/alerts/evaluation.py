@@ -70,9 +70,10 @@ def evaluate(settings: Settings, *, version: Path | None = None) -> Report:
     now = naive(clock.now(settings))
     with locks.hold(settings.home / "alerts", what="alerts", timeout=settings.lock_timeout):
         with log.opened(settings) as con:
-            incidents = Incidents(log.last_rows(con), log.snoozes(con), now)
+            incidents = Incidents(log.last_rows(con), log.snoozes(con), rules, now)
             through = log.judged_through(con)
             is_new = folder.name not in log.versions_judged(con)
+        retired = incidents.retire(folder.name)
         with open_version(settings, folder / "restricted.duckdb") as edition:
             seen = observe(edition, rules, through, incidents, now)
         made = [
@@ -91,7 +92,7 @@ def evaluate(settings: Settings, *, version: Path | None = None) -> Report:
             replace(entry, is_delivered=False) if entry.id in waits else entry for entry in entries
         ]
         with log.opened(settings) as con:
-            log.write(con, entries, queue)
+            log.write(con, [*retired, *entries], queue)
             waiting = log.waiting(con)
         delivered, undelivered = deliver(settings, waiting)
         summary.write(settings, folder, rules)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from serving.alerts import channels, log
 from serving.alerts.delivery import deliver
 from serving.alerts.log import Entry
+from serving.alerts.rules import FAILED_TASK
 from warehouse import clock
 from warehouse.ledger import naive
 from warehouse.settings import Settings
@@ -37,7 +38,7 @@ def task_failed(settings: Settings, *, dag: str, task: str, run: str, error: str
     message = f"{subject} failed in {run}: {error}".strip()
     set_up = [channel for channel in CHANNELS if channels.is_on(settings, channel)]
     entry = replace(
-        _entry(settings, log.FAILED_TASK, "error", subject, message, period=run),
+        _entry(settings, FAILED_TASK, "error", subject, message, period=run),
         is_delivered=False if set_up else None,
     )
     body = f"{message}\nIts log is in Airflow; what to do: docs/runbook.md"

@@ -6,14 +6,14 @@ Nothing is read or written here. The log's newest rows say where the last evalua
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from serving.alerts import log
 from serving.alerts.judging import Judgement
 from serving.alerts.log import Entry, Snooze
-from serving.alerts.rules import SEVERITIES, Rule
+from serving.alerts.rules import FAILED_TASK, SEVERITIES, Rule
 
 if TYPE_CHECKING:
     from serving.alerts.observing import Observation
@@ -25,17 +25,33 @@ class Incidents:
 
     Args:
         last: The newest row of each rule and subject.
-        snoozes: Who is not to be told of what.
+        snoozes: Rules that nobody is to be told of.
+        rules: The rules that are on.
         now: By the warehouse's clock (naive UTC).
     """
 
     last: Iterable[Entry]
-    snoozes: list[Snooze]
+    snoozes: Iterable[Snooze]
+    rules: Iterable[Rule]
     now: datetime
     _newest: dict[tuple[str, str], Entry] = field(init=False)
 
     def __post_init__(self) -> None:
         self._newest = {(entry.rule, entry.subject): entry for entry in self.last}
+        self._rules = {rule.name: rule for rule in self.rules}
+
+    def retire(self, version: str) -> list[Entry]:
+        """Close what is open of rules that are on no longer: they will never say that it is over."""
+        closed = [
+            replace(
+                entry, message="the rule is switched off", id=log.new_id(), evaluated_at=self.now, version=version,
+                state="recovered", told=None, is_told=False, is_delivered=None,
+            )
+            for entry in self._newest.values()
+            if entry.state in log.OPEN and entry.rule not in (*self._rules, FAILED_TASK)
+        ]  # fmt: skip
+        self._newest |= {(entry.rule, entry.subject): entry for entry in closed}
+        return closed
 
     def open_subjects(self, rule: Rule) -> set[str]:
         """Subjects of which a rule is broken."""
@@ -48,8 +64,7 @@ class Incidents:
     def open_count(self) -> int:
         """Rules and subjects that are broken."""
         return sum(
-            entry.state in log.OPEN and entry.rule != log.FAILED_TASK
-            for entry in self._newest.values()
+            entry.state in log.OPEN and entry.rule != FAILED_TASK for entry in self._newest.values()
         )
 
     def take(self, observation: Observation, version: str, *, is_new: bool) -> Entry | None:
@@ -101,9 +116,20 @@ class Incidents:
             # what was told is told to be over, snoozed or not, once the last rule of the incident is well
             is_over = knew and not others
             return "recovered" if was_open else "ok", "recovered" if is_over else None, False
-        if any(snooze.covers(rule.name, subject, self.now) for snooze in self.snoozes):
+        if any(self._covers(snooze, rule, subject) for snooze in self.snoozes):
             return "snoozed", None, knew
         is_known = knew or any(
             SEVERITIES.index(entry.severity) >= SEVERITIES.index(rule.severity) for entry in others
         )
         return "firing", None if is_known else "fired", True
+
+    def _covers(self, snooze: Snooze, rule: Rule, subject: str) -> bool:
+        """Whether a snooze holds now: for its rule, and for those of the same incident that are no severer."""
+        snoozed = self._rules.get(snooze.rule)
+        return (
+            snoozed is not None
+            and self.now < snooze.until
+            and snooze.subject in ("", subject)
+            and snoozed.incident == rule.incident
+            and SEVERITIES.index(snoozed.severity) >= SEVERITIES.index(rule.severity)
+        )

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from serving.alerts.rules import FAILED_TASK
 from warehouse import ledger
 from warehouse.settings import Settings
 
@@ -61,7 +62,6 @@ create table if not exists alert_deliveries (
 """
 
 OPEN = ("firing", "snoozed")
-FAILED_TASK = "task_failed"
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,6 @@ class Snooze:
     subject: str
     until: datetime
     reason: str
-
-    def covers(self, rule: str, subject: str, now: datetime) -> bool:
-        """Whether it holds for a rule's subject now."""
-        return self.rule == rule and self.subject in ("", subject) and now < self.until
 
 
 def new_id() -> str:

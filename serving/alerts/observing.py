@@ -147,5 +147,7 @@ def _of_minutes(
                 yield span("ok", None, at, burst.begins_at)
             yield span("broken", burst.most, burst.begins_at, burst.ends_at)
             at = burst.ends_at
-        if not found or at + window <= through:
-            yield span("ok", None if found else most, at, through)
+        # a burst is over when a whole window was quiet, be it only a later look that sees the end of it
+        is_open = bool(found) or subject in open_subjects
+        if not is_open or at + window <= through:
+            yield span("ok", None if is_open else most, at, through)

@@ -25,6 +25,8 @@ Wrong = Callable[[str], CallError]
 OURS = Path(__file__).with_name("rules.yml")
 SEVERITIES = ("info", "warning", "critical")
 CHANNELS = ("slack", "email", "webhook", "oncall")
+#: What the log calls a task of Airflow that failed.
+FAILED_TASK = "task_failed"
 UNITS = ("number", "money", "share", "ms", "hours")
 #: Conditions that need nothing but the value, those against a baseline, and those against the metric's own scatter.
 LEVELS = ("above", "below")
@@ -183,9 +185,7 @@ def _rule(name: str, words: Mapping[str, Any], file: str) -> Rule | None:
     if missing := [key for key in _NEEDED if not words.get(key)]:
         raise wrong(f"{missing[0]} is missing")
     said = _Words(**words)
-    for key in ("title", "owner", "what_to_do", "incident"):
-        if not isinstance(getattr(said, key), str):
-            raise wrong(f"{key} is no text")
+    _check_texts(name, said, wrong)
     _one_of(said.severity, SEVERITIES, "severity", wrong)
     _one_of(said.unit, UNITS, "unit", wrong)
     channels = _texts(said.channels, "channels", wrong)
@@ -203,6 +203,14 @@ def _rule(name: str, words: Mapping[str, Any], file: str) -> Rule | None:
         window=window, needs=needs, history=_history(said.history, window, wrong), channels=channels,
         what_to_do=said.what_to_do, unit=said.unit, incident=said.incident or name,
     )  # fmt: skip
+
+
+def _check_texts(name: str, said: _Words, wrong: Wrong) -> None:
+    for key in ("title", "owner", "what_to_do", "incident"):
+        if not isinstance(getattr(said, key), str):
+            raise wrong(f"{key} is no text")
+    if FAILED_TASK in (name, said.incident):
+        raise wrong(f"'{FAILED_TASK}' is the log's word for a failed task")
 
 
 def _one_of(said: Any, known: tuple[str, ...], what: str, wrong: Wrong) -> None:

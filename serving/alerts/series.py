@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from serving.alerts.rules import Metric, Rule
-from serving.sql import open_edition
+from serving.sql import ask, open_edition
 from warehouse.errors import WarehouseError
 from warehouse.ledger import naive
 from warehouse.settings import Settings
@@ -137,9 +137,12 @@ class Edition:
 
     def _rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         try:
-            return self.con.execute(statement, parameters or None).fetchall()
-        except duckdb.Error as error:
-            raise Unreadable(str(error).splitlines()[0]) from None
+            found = ask(self.con, statement, parameters=parameters or None)
+        except WarehouseError as error:
+            raise Unreadable(error.message.removeprefix("SQL: ")) from None
+        if found.is_truncated:
+            raise Unreadable(f"more than {len(found.rows):,} rows: an aggregate is wanted")
+        return found.rows
 
 
 @contextmanager

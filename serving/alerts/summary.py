@@ -17,7 +17,7 @@ from typing import Any
 
 from serving.alerts import log
 from serving.alerts.log import Entry
-from serving.alerts.rules import Rule
+from serving.alerts.rules import FAILED_TASK, Rule
 from warehouse import clock
 from warehouse.ledger import naive
 from warehouse.settings import Settings
@@ -55,7 +55,7 @@ def open_entries(last: Iterable[Entry], now: datetime) -> list[Entry]:
         entry
         for entry in last
         if entry.state in log.OPEN
-        and (entry.rule != log.FAILED_TASK or entry.evaluated_at > now - TASKS_FOR)
+        and (entry.rule != FAILED_TASK or entry.evaluated_at > now - TASKS_FOR)
     ]
     return sorted(found, key=lambda entry: entry.fired_at or now, reverse=True)
 

@@ -168,7 +168,7 @@ def test_gaps_tell_of_the_source_that_has_stopped_already(company):
     )
     told = company.move().told
     assert told == (
-        "Days of a source's streams that are missing (support): 1, at Tue 2025-07-29 00:00:00 (limit 0)",
+        "Days of a source's streams that are missing from the last four weeks (support): 1, at Tue 2025-07-29 00:00:00 (limit 0)",
     )
     # now the severer rule of the same incident: people on other channels must know
     assert len(company.move().told) == 1
@@ -265,8 +265,8 @@ def snooze(company: Company, rule: str, until: datetime, subject: str = "") -> N
 
 
 def test_a_snoozed_rule_is_judged_and_told_to_nobody_until_it_ends(company):
-    for rule in ("usage_drop", "usage_unusual"):
-        snooze(company, rule, datetime(2025, 7, 31))
+    # the weaker rule of the same incident is quiet with it
+    snooze(company, "usage_drop", datetime(2025, 7, 31))
     company.plant(*(calls(f"2025-07-{day}", 100) for day in (28, 29, 30, 31)))
     told = [company.move().told for _ in range(4)]
     assert [len(titles) for titles in told] == [0, 0, 1, 0]
@@ -276,11 +276,25 @@ def test_a_snoozed_rule_is_judged_and_told_to_nobody_until_it_ends(company):
 
 
 def test_what_was_never_told_is_not_told_to_be_over(company):
-    for rule in ("usage_drop", "usage_unusual"):
-        snooze(company, rule, datetime(2025, 8, 30))
+    snooze(company, "usage_drop", datetime(2025, 8, 30))
     company.plant(calls("2025-07-28", 100))
     assert [company.move().told, company.move().told] == [(), ()]
     assert company.story("usage_drop")[-1] == ("Tue 2025-07-29", "recovered", None)
+
+
+def test_a_weak_rule_that_is_snoozed_hides_no_severer_one(company):
+    snooze(company, "usage_unusual", datetime(2025, 8, 30))
+    company.plant(calls("2025-07-28", 100))
+    assert len(company.move().told) == 1
+
+
+def test_a_rule_that_is_switched_off_leaves_nothing_open(company):
+    company.plant(calls("2025-07-28", 790))
+    assert company.move().firing == 1
+    own(company.home, "rules: {usage_drop: {enabled: false}}")
+    report = company.move()
+    assert (report.told, report.firing) == ((), 0)
+    assert company.log("rule = 'usage_drop'")[-1].message == "the rule is switched off"
 
 
 def test_one_subject_may_be_snoozed_alone(company):
@@ -392,6 +406,13 @@ def test_a_rules_sql_reads_nothing_but_the_edition(company):
         ),
     )
     assert "disabled by configuration" in company.move().warnings[0]
+
+
+def test_a_rules_sql_is_one_select(company):
+    two = "1 as double) as value from gold.kpi_daily; select cast(1"
+    metric = f"{{table: kpi_daily, at: day, value: '{two}'}}"
+    own(company.home, NEW_RULE.replace("kpi_daily.dau", metric))
+    assert company.move().warnings == ("rule few_active: expected one statement, found 2",)
 
 
 def test_our_rules_are_complete(tmp_path):
