@@ -22,6 +22,8 @@ HEIGHT = 260
 Start = Literal["near", "zero", "log"]
 PARTIAL = "not over yet"
 _DASHES = [4, 3]
+# Text on cells of a heat map.
+_LIGHT_TEXT, _DARK_TEXT = "#ffffff", "#10151d"
 # Vega's own signal: the width of the chart that is drawn.
 _IS_WIDE = "width > 480"
 # Ticks of an axis in log: 1, 3, 10, 30, …
@@ -310,6 +312,10 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
     )
     colors = palette()
     low, high = shown["value"].min(), shown["value"].max()
+    # text that can be read on its cell: a pale one is nearly the background
+    is_dark_cell = (shown["value"] > (low + high) / 2) == (colors is _LIGHT)
+    on_cell = is_dark_cell.map({True: _LIGHT_TEXT, False: _DARK_TEXT})
+    shown["ink"] = on_cell.where(shown["is_complete"].astype(bool), colors.ink)
     base = alt.Chart(shown).encode(
         x=alt.X(
             "x:O",
@@ -334,28 +340,29 @@ def heat(data: pd.DataFrame, x: Measure, y: Measure, measure: Measure) -> alt.La
             alt.Tooltip("value_text:N", title=measure.label),
         ],
     )
-    dark_text, light_text = "#10151d", "#ffffff"
-    middle = (low + high) / 2
-    is_strong = f"datum.value > {middle}" if colors is _LIGHT else f"datum.value <= {middle}"
-    return alt.layer(
-        base.mark_rect(cornerRadius=2, stroke=colors.neutral).encode(
-            color=alt.Color(
-                "value:Q",
-                scale=alt.Scale(range=list(colors.scale), domain=[low, high]),
-                legend=None,
+    return (
+        alt.layer(
+            base.mark_rect(cornerRadius=2, stroke=colors.neutral).encode(
+                color=alt.Color(
+                    "value:Q",
+                    scale=alt.Scale(range=list(colors.scale), domain=[low, high]),
+                    legend=None,
+                ),
+                fillOpacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.35)),
+                strokeWidth=alt.condition("datum.is_complete", alt.value(0), alt.value(1)),
             ),
-            fillOpacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.35)),
-            strokeWidth=alt.condition("datum.is_complete", alt.value(0), alt.value(1)),
-        ),
-        # on a phone cells are too narrow for numbers: touching one shows its own
-        base.mark_text(fontSize=11).encode(
-            opacity=alt.condition(
-                f"width > {30 * shown['x'].nunique()}", alt.value(1), alt.value(0)
+            # on a phone cells are too narrow for numbers: touching one shows its own
+            base.mark_text(fontSize=11).encode(
+                opacity=alt.condition(
+                    f"width > {30 * shown['x'].nunique()}", alt.value(1), alt.value(0)
+                ),
+                text="value_text:N",
+                color=alt.Color("ink:N", scale=None),
             ),
-            text="value_text:N",
-            color=alt.condition(is_strong, alt.value(light_text), alt.value(dark_text)),
-        ),
-    ).properties(height=23 * shown["y"].nunique() + (40 if x.form.is_number else 110))
+        )
+        .resolve_scale(color="independent")
+        .properties(height=23 * shown["y"].nunique() + (40 if x.form.is_number else 110))
+    )
 
 
 def fan(known: pd.DataFrame, ahead: pd.DataFrame, x: Measure, measure: Measure) -> alt.LayerChart:

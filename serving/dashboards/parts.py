@@ -166,9 +166,10 @@ def panel(
     with st.container(border=True, key=f"panel_{_slug(title)}", height="stretch"):
         st.subheader(plain(title), anchor=False)
         is_partial = "is_complete" in data and not data["is_complete"].astype(bool).all()
-        notes = [note, f"Dashed, hollow or pale: {charts.PARTIAL}" if is_partial else ""]
-        if any(notes):
-            st.caption(plain("; ".join(filter(None, notes))))
+        notes = [note, f"dashed, hollow or pale: {charts.PARTIAL}" if is_partial else ""]
+        said = "; ".join(filter(None, notes))
+        if said:
+            st.caption(plain(said[0].upper() + said[1:]))
         if data.empty:
             nothing("Nothing yet for this choice.")
             return

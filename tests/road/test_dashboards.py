@@ -279,11 +279,14 @@ def test_a_page_fits_a_phone(road, opened, url):
         "[document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth]"
     )
     assert widths == [390, 390]
+    page.wait_for_timeout(500)
     charts = page.evaluate(
-        "[...document.querySelectorAll('.stVegaLiteChart canvas, .stVegaLiteChart svg')]"
-        ".map(drawn => drawn.getBoundingClientRect()).filter(box => box.width > 0).map(box => box.right)"
+        "[...document.querySelectorAll('.stVegaLiteChart')].map(chart => chart.querySelector('canvas, svg'))"
+        ".map(drawn => drawn ? drawn.getBoundingClientRect() : {right: 0, height: 0}).map(box => [box.right, box.height])"
     )
-    assert all(right <= 390 for right in charts)
+    for right, height in charts:
+        assert right <= 390
+        assert height > 80, "a chart is not drawn"
 
 
 def test_the_overview_says_what_gold_says(road, opened):
