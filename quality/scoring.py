@@ -79,7 +79,7 @@ DESCRIPTIONS = {
     },
     "data_quality_issues": {
         "": "One row per failing check, from the run that first saw it to the one that found it mended.",
-        "id": "Hash of check and first sight.",
+        "id": "Hash of the check and the run that first saw it fail.",
         "table_name": "Where: schema and name of the table.",
         "column_name": "The column it is about; empty if none.",
         "gate": "Who checked: gate raw, gold or scores, or the dbt tests of a layer.",
@@ -131,7 +131,7 @@ where i.is_open and i.gate = f.gate and i.table_name = f.table_name and i.expect
 """
 _BEGIN = """
 insert into data_quality_issues
-select md5(concat_ws('|', gate, table_name, expectation, checked_at)), table_name, column_name, gate, dimension,
+select md5(concat_ws('|', gate, table_name, expectation, run_id)), table_name, column_name, gate, dimension,
     severity, expectation, detail, advice, checked_at, checked_at, null, true, run_id
 from failing as f
 where not exists (

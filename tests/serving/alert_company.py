@@ -28,7 +28,7 @@ create table gold.kpi_feature_launches (feature_name varchar, day date, days_sin
 create table gold.fact_payment_failures (failed_at timestamp);
 create table gold.complete_through (source varchar, stream varchar, complete_through timestamp);
 create table gold.completeness_ledger (source varchar, stream varchar, date_day date, is_gap boolean);
-create table gold.data_quality_scores (gate varchar, date_partition date, accuracy double, consistency double, validity double);
+create table gold.data_quality_scores (table_name varchar, date_partition date, accuracy double, consistency double, validity double);
 """
 STREAMS = (
     ("usage", "api_calls"), ("stripe", "charges"), ("stripe", "mrr_movements"), ("support", "tickets"), ("product", "logins"),
