@@ -433,3 +433,21 @@ def test_pages_are_light_or_dark_as_the_reader_likes(opened):
 
     assert background("light") == "rgb(255, 255, 255)"
     assert background("dark") == "rgb(16, 21, 29)"
+
+
+def test_the_sql_page_answers_what_gold_says(road, opened):
+    page = opened("sql").page
+    statement = "select tier, count(*) as customers from gold.dim_customers where tier is not null group by tier order by tier"
+    page.get_by_role("textbox", name="SQL").fill(statement)
+    page.keyboard.press("Control+Enter")
+    page.locator(".listing td").first.wait_for()
+    shown = page.locator(".listing tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    assert shown == [[tier, str(count)] for tier, count in rows(road.home, statement)]
+    page.get_by_text("Chart", exact=True).click()
+    page.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg").first.wait_for()
+    page.get_by_role("textbox", name="SQL").fill("copy (select 1) to '/tmp/stolen.csv'")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("only select is allowed here").wait_for()
+    assert page.locator(".listing").count() == 0
