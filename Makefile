@@ -34,7 +34,7 @@ demo: .venv/installed ## a sandbox company, the whole road, and a comparison wit
 test: .venv/installed ## the whole test suite
 	$(BIN)/python -m pytest -m "not soak" --durations=15 $(WORKERS)
 
-soak: .venv/installed ## thirty days in a loop, ninety replayed, two hundred random kills, and what else takes long
+soak: .venv/installed ## thirty days in a loop, ninety replayed, random kills, clean days and faults for the alerts, and what else takes long
 	$(BIN)/python -m pytest -m soak -s
 
 bench: .venv/installed ## what the revenue models cost: 100,000 subscriptions over 3 years, and one more day

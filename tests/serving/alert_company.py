@@ -20,7 +20,8 @@ FIRST = date(2025, 3, 1)
 TABLES = """
 create schema gold;
 create table gold.kpi_daily (day date, calls bigint, dau bigint, error_rate double, latency_p95_ms double,
-    recognised_revenue_amount decimal(28, 6), mrr_amount decimal(28, 6), logo_churn_rate_30d double, health_score_mean double);
+    recognised_revenue_amount decimal(28, 6), mrr_amount decimal(28, 6), logo_churn_rate_30d double, health_score_mean double,
+    is_complete boolean);
 create table gold.kpi_paying_health_daily (day date, customers_at_risk bigint);
 create table gold.kpi_retention_monthly (month_start_on date, interval_months int, logo_churn_rate double);
 create table gold.kpi_acquisition_monthly (month_start_on date, cac_amount double);
@@ -28,6 +29,8 @@ create table gold.kpi_feature_launches (feature_name varchar, day date, days_sin
 create table gold.fact_payment_failures (failed_at timestamp);
 create table gold.complete_through (source varchar, stream varchar, complete_through timestamp);
 create table gold.completeness_ledger (source varchar, stream varchar, date_day date, is_gap boolean);
+create table gold.alert_log (rule varchar, subject varchar, state varchar, value double, baseline double, threshold double,
+    period_start timestamp);
 create table gold.data_quality_scores (table_name varchar, date_partition date, accuracy double, consistency double, validity double);
 """
 STREAMS = (
@@ -73,7 +76,7 @@ class Company:
         con = duck.connect(folder / "restricted.duckdb")
         con.execute(TABLES)
         con.execute(
-            "insert into gold.kpi_daily select day, case when isodow(day) > 5 then 400 else 1000 end, 100, 0.03, 900, 500, 15000, 0.03, 80 "
+            "insert into gold.kpi_daily select day, case when isodow(day) > 5 then 400 else 1000 end, 100, 0.03, 900, 500, 15000, 0.03, 80, true "
             "from (select cast(unnest(generate_series(?::timestamp, ?::timestamp, interval 1 day)) as date) as day)",
             [FIRST, self.last],
         )

@@ -61,11 +61,12 @@ def clean_days(seed: int, edition: Path, home: Path, days: int) -> tuple[Days, l
 
 def day_for(fault: Fault, clean: Days, seed: int, chance: Random) -> date:
     """A day on which a clean run is calm, so that what is told is told of the fault; week-ends as likely as others."""
+    # what was told of a month is open until the next one is over
     busy = {
-        entry.period_end.date() - n * DAY
+        entry.period_end.date() + n * DAY
         for entry in clean.log("state in ('firing', 'snoozed')")
         if entry.incident == fault.incident
-        for n in range(-2, 10)
+        for n in range(-9, 2 + (entry.period_end - entry.period_start).days + 2)
     }
     ((last,),) = clean.ask("select max(day) from gold.kpi_daily")
     days = [last - n * DAY for n in range(10, WINDOW * WINDOWS - 12)]

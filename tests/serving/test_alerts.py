@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from serving.alerts import log
 from serving.alerts.evaluation import evaluate
@@ -456,3 +458,42 @@ def test_what_is_open_lies_beside_the_version(company):
     assert said["evaluated_at"] == "2025-07-29T00:00:00"
     assert {rule["rule"] for rule in said["rules"]} >= {"usage_drop"}
     assert oct((version / "alerts.json").stat().st_mode)[-3:] == "640"
+
+
+# --- the page ---------------------------------------------------------------------------------------
+
+
+def drawn(home: str) -> None:
+    """What the dashboards draw; Streamlit runs it by itself, so that its imports are inside."""
+    from pathlib import Path
+
+    from serving.dashboards.context import Context
+    from serving.dashboards.pages.alerts import PAGE
+    from warehouse.settings import Settings
+
+    PAGE.draw(Context(Settings.for_test(Path(home))))
+
+
+def test_the_page_shows_what_is_open_with_its_owner_and_what_to_do(company):
+    company.plant(
+        calls("2025-07-28", 700),
+        "insert into gold.alert_log values ('revenue_drop', '', 'ok', 500, 500, 425, '2025-07-20')",
+    )
+    company.move()
+    (company.home / "published" / "current").symlink_to(
+        max((company.home / "published").glob("v*")).name
+    )
+    page = AppTest.from_function(
+        drawn, kwargs={"home": str(company.home)}, default_timeout=120
+    ).run()
+    assert not page.exception
+    said = " ".join(element.proto.body for element in page.get("html"))
+    (told,) = company.log("told = 'fired'")
+    assert html.escape(told.message) in said
+    assert "gold.kpi_endpoint_daily; is a large customer silent?" in said
+    assert {item.value for item in page.subheader} == {
+        "Wrong now",
+        "Lately",
+        "What a rule measured",
+        "Rules",
+    }
