@@ -175,7 +175,9 @@ def open_locked(
     try:
         escaped = str(path).replace("'", "''")
         con.execute("set timezone = 'UTC'")
-        con.execute("set enable_progress_bar = false")
+        # only where it is on: in a notebook it is off, and DuckDB refuses to be told so
+        if _setting(con, "enable_progress_bar").lower() == "true":
+            con.execute("set enable_progress_bar = false")
         # without a folder to spill to, a query that is too big fails instead of filling the disk
         con.execute("set temp_directory = ''")
         try:
