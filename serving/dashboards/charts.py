@@ -133,9 +133,11 @@ def _lines(long: pd.DataFrame, form: Format, names: Sequence[str], start: Start)
         scale, axis.values = alt.Scale(type="log", nice=False), _DECADES
     y = alt.Y("value:Q", axis=axis, scale=scale, title=None)
     base = alt.Chart(long).encode(x=_when(long), y=y, color=color, tooltip=_tooltip(len(names) > 1))
+    # one point makes no line; more are there to be pointed at
+    is_seen = long.groupby("series").size().max() == 1
     layers = [
         base.mark_line(strokeWidth=2).transform_filter("datum.is_complete"),
-        base.mark_point(size=60, opacity=0, filled=True),
+        base.mark_point(size=60, opacity=int(is_seen), filled=True),
     ]
     if not long["is_complete"].all():
         layers += [

@@ -58,7 +58,7 @@ def plain(text: str) -> str:
 
 def nothing(text: str) -> None:
     """Say that there is nothing to show, and why."""
-    st.info(plain(text), icon=":material/hourglass_empty:")
+    st.info(plain(text), icon=":material/info:")
 
 
 def cards(
@@ -77,10 +77,10 @@ def cards(
         measures: What is shown, in order.
         now: Column → value; empty where there is none.
         before: The same of the period before.
-        against: What the difference is from, such as "30 days before".
+        against: What the difference is from, such as "30 days before"; empty where there is nothing earlier.
     """
     st.subheader(plain(title), anchor=False)
-    st.caption(f"Change since {against}")
+    st.caption(f"Change since {against}" if against else "Nothing earlier to compare with")
     with st.container(key=f"cards_{_slug(title)}"):
         for measure in measures:
             value, earlier = now.get(measure.key), before.get(measure.key)

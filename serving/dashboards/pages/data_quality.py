@@ -61,7 +61,7 @@ def _cards(context: Context, layer: str) -> None:
         _daily("tables", "Tables checked"),
         _daily("lowered_tables", "Tables lowered", is_good_up=False),
     ]
-    against = DAY.form.text(before["date_partition"]) if before else "no day before"
+    against = DAY.form.text(before["date_partition"]) if before else ""
     parts.cards(
         context,
         f"Mean scores, checked on {DAY.form.text(now['date_partition'])}",
@@ -106,7 +106,7 @@ def _of_table(context: Context, table: str, period: Period) -> None:
     parts.panel(
         context, "Trend of a table", days, [DAY, *shown],
         lambda data: charts.lines(data, DAY, shown),
-        note=table,
+        note=f"Of {table}",
     )  # fmt: skip
 
 
