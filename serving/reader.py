@@ -38,6 +38,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ANSWER_BYTES = 64_000_000
 # Beside what DuckDB may take: Python's copy of the answer, the program's own.
 SLACK_BYTES = 256 * 1024 * 1024
+# Linux says here how much address space is taken.
+TAKEN = Path("/proc/self/statm")
 # How much later than the interrupt the alarm rings.
 GRACE_SECONDS = 1.0
 
@@ -258,15 +260,14 @@ def _serve(
 
 def _confine(con: duckdb.DuckDBPyConnection) -> None:
     """What no query may change: so much address space beside what is taken now, and no byte in any file."""
-    row = con.execute("select parse_formatted_bytes(current_setting('memory_limit'))").fetchone()
-    assert row is not None
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    space = taken + row[0] + SLACK_BYTES
-    for limit, most in (
-        (resource.RLIMIT_AS, space),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    limits = [(resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
+    # macOS keeps no such limit: there DuckDB's own is all that holds memory
+    if TAKEN.exists():
+        sized = "select parse_formatted_bytes(current_setting('memory_limit'))"
+        ((allowed,),) = con.execute(sized).fetchall()
+        taken = int(TAKEN.read_text().split()[0]) * resource.getpagesize()
+        limits.append((resource.RLIMIT_AS, taken + allowed + SLACK_BYTES))
+    for limit, most in limits:
         resource.setrlimit(limit, (most, most))
 
 
