@@ -111,8 +111,7 @@ def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult
             for result in opened.run("raw", suite)
         ]
         opened.build_docs()
-    hit("gate.checked", settings)
-    keep(settings, "raw", run_id, results, json.dumps(scope, sort_keys=True))
+    _checked(settings, "raw", run_id, results, json.dumps(scope, sort_keys=True))
     return results
 
 
@@ -149,8 +148,7 @@ def _run_gold(
                 opened.build_docs()
                 if gate == "gold":
                     results += freshness.results(opened.execute, tables, now, off)
-            hit("gate.checked", settings)
-            keep(settings, gate, run_id, results)
+            _checked(settings, gate, run_id, results)
             found += results
     return found
 
@@ -196,6 +194,17 @@ def _docs_dir(settings: Settings, gate: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     return folder
+
+
+def _checked(
+    settings: Settings,
+    gate: str,
+    run_id: str,
+    results: Sequence[CheckResult],
+    scope: str | None = None,
+) -> None:
+    hit("gate.checked", settings)
+    keep(settings, gate, run_id, results, scope)
 
 
 def keep(

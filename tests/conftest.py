@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import parsed
 
+MAIN = sys.modules["__main__"]
 SHARED = ("tests/road/", "tests/ml/")
 
 
@@ -53,9 +54,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def main_module():
     """Streamlit runs a page as `__main__` and leaves it there, where processes that are started look for this one."""
-    main = sys.modules["__main__"]
     yield
-    sys.modules["__main__"] = main
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from ingestion import runner
+from quality import scoring
 from serving import editions
 from tests.dbt.company import AS_OF, BATCHES, Batch
 from tests.dbt.warehouse_of import (
@@ -27,7 +28,6 @@ from tests.dbt.warehouse_of import (
     run_core,
     settings_at,
 )
-from warehouse import ledger
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow(minutes=3)
@@ -64,8 +64,7 @@ def made(home: Path, batch: Batch, threads: int) -> tuple[Settings, Path]:
     land_batch(settings, 0, {key: rows for key, rows in batch.items() if key != USAGE})
     assert runner.sync("usage", settings).rows == len(batch[USAGE])
     run_core(settings)
-    with ledger.ops(settings):
-        pass  # it is there: what the gates said goes along
+    scoring.keep(settings)  # what the gates said goes along
     edition = home / "restricted.duckdb"
     editions.write_restricted(settings, edition)
     return settings, edition

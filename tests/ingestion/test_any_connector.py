@@ -409,4 +409,4 @@ def test_an_engineer_asks_a_landing_file_and_can_do_no_harm(desk):
             latest(desk, sql)
     with pytest.raises(CallError, match="nothing") as error:
         latest(desk, "select * from latest.nothing")
-    assert "show tables from latest" in error.value.hint
+    assert "show all tables" in error.value.hint

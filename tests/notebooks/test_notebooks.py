@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 import ml
+from quality import scoring
 from serving import editions, notebooks
 from serving.sql import query
 from tests.ml import company
@@ -67,6 +68,7 @@ def published(tmp_path_factory) -> Settings:
     con.execute(GOLD)
     con.close()
     ledger.record_build(settings, "gold", company.END)
+    scoring.keep(settings)
     version = settings.published_dir / "v000001"
     version.mkdir(parents=True)
     editions.write_restricted(settings, version / "restricted.duckdb")
