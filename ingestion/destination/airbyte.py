@@ -216,7 +216,9 @@ class Destination:
         self._begun = {}
         numbers = range(slices[0].number, slices[-1].number + 1)
         with self.open() as landing, landing.transaction() as load_id:
-            landed, aside = self._insert(landing, load_id, numbers, wanted)
+            sent = {stream: None for number in numbers for stream in tally[number].records}
+            streams = [stream for stream in sent if stream in wanted]
+            landed, aside = self._insert(landing, load_id, numbers, streams, wanted)
             if self._is_anew:  # the common cursor was that of the old generations
                 landing.forget_common_state()
             self._write_states(landing, slices, load_id)
@@ -253,19 +255,23 @@ class Destination:
         self.rows_by_stream.update(landed)
 
     def _insert(
-        self, landing: Landing, load_id: int, slices: range, wanted: set[str]
+        self,
+        landing: Landing,
+        load_id: int,
+        slices: range,
+        streams: list[str],
+        wanted: set[str],
     ) -> tuple[Counter[str], Counter[str]]:
         """Insert what some slices hold of some streams; returns the rows landed and set aside, by stream."""
         landed: Counter[str] = Counter()
-        for stream in self._waiting.streams(slices):
-            if stream in wanted:
-                generation = self._generation(landing, stream, load_id)
-                rows = self._waiting.rows(stream, slices)
-                landed[stream] = landing.insert(stream, ROWS, rows, load_id, None, generation)
+        for stream in streams:
+            generation = self._generation(landing, stream, load_id)
+            rows = self._waiting.rows(stream, slices)
+            landed[stream] = landing.insert(stream, ROWS, rows, load_id, None, generation)
         named = self._named(wanted)
         bad = [row for row in self._waiting.bad(slices) if row.stream in named]
         landing.set_aside(load_id, bad)
-        return landed, Counter(row.stream for row in bad)
+        return +landed, Counter(row.stream for row in bad)
 
     def _verdict(
         self, slices: list[Slice], tally: Tally, wanted: set[str]

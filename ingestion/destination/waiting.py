@@ -23,9 +23,8 @@ from ingestion.destination.sifting import NO_ROWS, ROWS, Part, Seen, Sifter, Tal
 PIECE_BYTES = 8 << 20  # are sifted at once
 MEMORY_BYTES = 256 << 20  # wait in memory; what comes then waits in files
 
-_FILED = ROWS.set(
-    0, pa.field("line", pa.large_string())
-)  # only the texts, without what stood around them
+# in a file there are only the texts, without what stood around them
+_FILED = ROWS.set(0, pa.field("line", pa.large_string()))
 
 
 @dataclass
@@ -121,16 +120,6 @@ class Waiting:
             for number, seen in sifted.tally.items():
                 found[number].add(seen)
         return found
-
-    def streams(self, slices: range) -> list[str]:
-        """Streams with rows in some slices, in the order in which they came."""
-        found = (
-            part.stream
-            for sifted in self._sifted()
-            for number, part in enumerate(sifted.parts)
-            if len(_within(sifted.rows(number), slices))
-        )
-        return list(dict.fromkeys(found))
 
     def rows(self, stream: str, slices: range) -> Iterator[pa.RecordBatch]:
         """What lands of a stream in some slices, of the schema `ROWS`."""

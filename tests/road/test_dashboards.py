@@ -447,7 +447,7 @@ def test_the_sql_page_answers_what_gold_says(road, opened):
     assert shown == [[tier, str(count)] for tier, count in rows(road.home, statement)]
     page.get_by_text("Chart", exact=True).click()
     page.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg").first.wait_for()
-    page.get_by_role("textbox", name="SQL").fill("copy (select 1) to '/tmp/stolen.csv'")
+    page.get_by_role("textbox", name="SQL").fill("copy (select 1) to 'stolen.csv'")
     page.keyboard.press("Control+Enter")
     page.get_by_text("only select is allowed here").wait_for()
     assert page.locator(".listing").count() == 0
