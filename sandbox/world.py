@@ -8,7 +8,6 @@ Run: `warehouse sandbox create`, `warehouse sandbox advance --days 3`
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from sandbox.support import support_desk
 from sandbox.truth import truth
 from sandbox.usage import DAY
 from warehouse import locks
+from warehouse.durable import sync
 from warehouse.errors import CallError
 from warehouse.settings import Settings
 
@@ -271,11 +271,7 @@ def _draft(folder: Path) -> Iterator[Path]:
 def _replace(source: Path, target: Path, *, durable: bool = True) -> None:
     """Put a finished file in its place; durable: it is on disk before its name is."""
     if durable:
-        descriptor = os.open(source, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(source)
     source.chmod(0o600)
     source.replace(target)
 

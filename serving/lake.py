@@ -3,7 +3,7 @@
     lake/gold/<edition>/version=v000003-…/<table>.parquet
     lake/gold/<edition>/manifest.json                        which version is current, and what is in each
 
-A version's folder is whole before it has its name. Older ones go when they are too old; the current one stays.
+A version's folder is whole before it has its name. Those exported too long ago go; the current one stays.
 
 Reads: `published/current/<edition>.duckdb`. Writes: `lake/gold/` (Delta: `lake/delta/gold/`).
 Run: `warehouse lake export`.
@@ -11,9 +11,8 @@ Run: `warehouse lake export`.
 
 from __future__ import annotations
 
-import re
 import shutil
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from warehouse import clock, duck, lake, locks
 from warehouse.errors import CallError
 from warehouse.lake import Exported
 from warehouse.settings import Settings
-
-_VERSION = re.compile(r"version=v\d+-(\d{4}-\d{2}-\d{2})-[0-9a-f]+")
 
 
 def export_gold(
@@ -43,6 +40,7 @@ def export_gold(
     if edition not in EDITIONS:
         raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
     path = current_file(settings, edition)
+    today = clock.now(settings).date()
     folder = lake.folder(settings, "gold", form) / edition
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locks.hold(folder, what="lake export", timeout=settings.lock_timeout):
@@ -58,18 +56,19 @@ def export_gold(
         }
         done = Exported()
         if said.get("current") == version and version in versions:
-            done.unchanged = len(versions[version])
+            done.unchanged = len(versions[version]["tables"])
         else:
             target = folder / f".tmp-{name}" if name else folder
-            tables = versions[version] = _write(settings, path, target, form)
+            tables = _write(settings, path, target, form)
             if name:
                 shutil.rmtree(folder / name, ignore_errors=True)
                 target.rename(folder / name)
+            versions[version] = {"exported_on": str(today), "tables": tables}
             done.written, done.rows = len(tables), sum(table["rows"] for table in tables)
-        oldest = clock.now(settings).date() - timedelta(days=settings.lake_gold_days)
-        gone = [known for known in versions if known != version and _day(known) < oldest]
-        for known in gone:
-            done.removed += len(versions.pop(known))
+        oldest = str(today - timedelta(days=settings.lake_gold_days))
+        old = [known for known, about in versions.items() if about["exported_on"] < oldest]
+        for known in set(old) - {version}:
+            done.removed += len(versions.pop(known)["tables"])
         lake.write_manifest(folder, {"current": version, "format": form, "versions": versions})
         for left in folder.glob("version=*"):
             if left.name.removeprefix("version=") not in versions:
@@ -84,8 +83,3 @@ def _write(settings: Settings, path: Path, folder: Path, form: str) -> list[dict
             "select table_name from duckdb_tables() where schema_name = 'gold' order by table_name"
         ).fetchall()
         return [files.write(con, f'select * from gold."{name}"', name, "") for (name,) in names]
-
-
-def _day(version: str) -> date:
-    match = _VERSION.fullmatch(f"version={version}")
-    return date.fromisoformat(match[1]) if match else date.min

@@ -26,6 +26,7 @@ from quality import docs, scoring
 from serving import audit as auditing
 from serving import dictionary, editions, pii
 from warehouse import clock, duck, ledger, locks
+from warehouse.durable import sync
 from warehouse.errors import GateOutdated, GateRefused, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.ledger import GATES
@@ -99,7 +100,7 @@ def publish(settings: Settings) -> PublishedVersion:
             raise _in_words(error) from error
         path = settings.published_dir / name
         candidate.rename(path)
-        _sync(settings.published_dir)
+        sync(settings.published_dir)
         hit("publish.renamed", settings)
         _switch(settings, name)
         hit("publish.switched", settings)
@@ -283,7 +284,7 @@ def _seal(candidate: Path) -> None:
             path.chmod(0o700)
         else:
             path.chmod(0o640)
-        _sync(path)
+        sync(path)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -295,21 +296,13 @@ def _walk(folder: Path) -> Iterator[Path]:
     yield folder
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _switch(settings: Settings, name: str) -> None:
     """Point `current` to a version: a new link is renamed over the old one, which is atomic."""
     fresh = settings.published_dir / f".current-{os.getpid()}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(name, target_is_directory=True)
     fresh.replace(settings.published_dir / "current")
-    _sync(settings.published_dir)
+    sync(settings.published_dir)
 
 
 def _remove_leftovers(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.durable import sync
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
 
@@ -67,7 +68,7 @@ def writer(form: str, folder: Path) -> ParquetFiles | DeltaTables:
     except ImportError:
         raise CallError(
             "Delta needs the package deltalake, which is not installed",
-            ".venv/bin/uv pip install --python .venv/bin/python deltalake",
+            "install it: `pip install .[delta]`",
         ) from None
     return DeltaTables(folder)
 
@@ -102,12 +103,12 @@ class ParquetFiles:
                 f"copy ({query}) to '{target}' (format parquet, compression zstd)"
             ).fetchall()
             fresh.chmod(0o640)
-            _sync(fresh)
+            sync(fresh)
             with fresh.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = fresh.stat().st_size
             fresh.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             fresh.unlink(missing_ok=True)
         place = path.relative_to(self.folder).as_posix()
@@ -144,7 +145,8 @@ class DeltaTables:
         path = self.folder / table
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         key, _, value = partition.partition("=")
-        options: dict[str, Any] = {}
+        # a version of ours may have other columns than the one before
+        options: dict[str, Any] = {} if partition else {"schema_mode": "overwrite"}
         if partition:
             query = f"select *, '{value}' as {key} from ({query})"
             options["partition_by"] = [key]
@@ -158,15 +160,15 @@ class DeltaTables:
     def keep_only(self, kept: Iterable[tuple[str, str]]) -> int:
         """Delete the other partitions' rows; their files stay for readers of older versions, until a vacuum."""
         wanted = set(kept)
+        logs = self.folder.rglob("_delta_log")
         gone = [
             (table, partition)
-            for table in {table for table, _ in wanted}
+            for table in [log.parent.relative_to(self.folder).as_posix() for log in logs]
             for partition in self._partitions(table)
             if (table, partition) not in wanted
         ]
         for table, partition in gone:
-            found = self._table(table)
-            found.delete(_only(partition))
+            self._table(table).delete(_only(partition))
         return len(gone)
 
     def _table(self, table: str) -> Any:
@@ -213,14 +215,6 @@ def write_manifest(folder: Path, said: dict[str, Any]) -> None:
     fresh = folder / f".{MANIFEST}-{os.getpid()}"
     fresh.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     fresh.chmod(0o640)
-    _sync(fresh)
+    sync(fresh)
     fresh.replace(folder / MANIFEST)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder)

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from ingestion import lake
 from tests.ingestion.conftest import NOW
@@ -149,18 +150,21 @@ def test_a_source_that_never_landed_is_named(desk):
 
 
 def test_delta_tables_hold_the_same(desk):
-    deltalake = pytest.importorskip("deltalake", reason="the extra `delta` is not installed")
     play(desk, FIRST)
     backdate(desk, days=2)
     play(desk, [item("d", 3)])
     assert lake.export_raw(desk.settings, ["fake"], form="delta")["fake"].written == 2
     play(desk, [item("b", 2, more=1)], window=WINDOW)
     lake.export_raw(desk.settings, ["fake"], form="delta")
-    table = deltalake.DeltaTable(str(desk.settings.home / "lake/delta/raw/fake/items"))
+    table = DeltaTable(str(desk.settings.home / "lake/delta/raw/fake/items"))
     found = sorted(table.to_pyarrow_table().column("_raw").to_pylist())
     assert found == [raw for (raw,) in desk.query("select _raw from raw_fake.items order by 1")]
     again = lake.export_raw(desk.settings, ["fake"], form="delta")["fake"]
     assert (again.written, again.unchanged) == (0, 2)
+    play(desk, [], full_refresh=True)  # nothing is left of the stream
+    assert lake.export_raw(desk.settings, ["fake"], form="delta")["fake"].removed == 2
+    table = DeltaTable(str(desk.settings.home / "lake/delta/raw/fake/items"))
+    assert table.to_pyarrow_table().num_rows == 0
 
 
 def backdate(desk, *, days: int) -> None:

@@ -6,13 +6,18 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from deltalake import DeltaTable
 
 from serving.lake import export_gold
 from warehouse import duck
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 
-FIRST, SECOND = "v000001-2025-05-01-aaaaaaaa", "v000002-2025-06-30-bbbbbbbb"
+FIRST, SECOND, THIRD = (
+    "v000001-2025-05-01-aaaaaaaa",
+    "v000002-2025-06-30-bbbbbbbb",
+    "v000003-2025-08-06-cccccccc",
+)
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def publish(settings: Settings, version: str, mrr: str) -> None:
     with duck.connect(folder / "restricted.duckdb") as con:
         con.execute("create schema gold")
         con.execute(
-            f"create table gold.kpi_daily as select date '2025-06-30' as day, {mrr}::decimal(18, 2) as mrr"
+            f"create table gold.kpi_daily as select date '2025-06-30' as day, cast({mrr.split(',', maxsplit=1)[0]} as decimal(18, 2)) as mrr{mrr[len(mrr.split(',', maxsplit=1)[0]) :]}"
         )
         con.execute("create table gold.dim_customers as select 'cus_' || range as customer_id from range(3)")  # fmt: skip
     pointer = settings.published_dir / "current"
@@ -54,14 +59,29 @@ def test_old_versions_go_and_the_current_one_stays(settings):
     publish(settings, FIRST, "1")
     export_gold(settings)
     publish(settings, SECOND, "2")
-    done = export_gold(settings)  # the first is 61 days old, 35 are kept
-    assert (done.written, done.removed) == (2, 2)
+    assert export_gold(settings).removed == 0  # 35 days are kept
+    settings = settings.over(as_of=datetime(2025, 8, 6, tzinfo=UTC))
+    publish(settings, THIRD, "3")
+    done = export_gold(settings)  # the others were exported 36 days ago
+    assert (done.written, done.removed) == (2, 4)
     folder = settings.lake_dir / "gold" / "restricted"
-    assert [path.name for path in folder.glob("version=*")] == [f"version={SECOND}"]
-    assert json.loads((folder / "manifest.json").read_text())["current"] == SECOND
+    assert [path.name for path in folder.glob("version=*")] == [f"version={THIRD}"]
+    assert json.loads((folder / "manifest.json").read_text())["current"] == THIRD
     much_later = settings.over(as_of=datetime(2026, 7, 1, tzinfo=UTC))
     assert export_gold(much_later).removed == 0
-    assert rows(settings, SECOND, "dim_customers")
+    assert rows(settings, THIRD, "dim_customers")
+
+
+def test_a_delta_table_takes_the_columns_of_a_newer_version(settings):
+    publish(settings, FIRST, "1")
+    export_gold(settings, form="delta")
+    publish(settings, SECOND, "2, 'x' as more")
+    assert export_gold(settings, form="delta").written == 2
+    table = DeltaTable(
+        str(settings.lake_dir / "delta/gold/restricted/kpi_daily")
+    ).to_pyarrow_table()
+    assert table.column_names == ["day", "mrr", "more"]
+    assert [str(mrr) for mrr in table.column("mrr").to_pylist()] == ["2.00"]
 
 
 def test_without_a_published_version_there_is_one_clear_line(settings):
