@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import signal
 import threading
 import time
@@ -41,6 +40,14 @@ from ingestion.destination.opening import Opener
 from ingestion.destination.typecheck import identifier, rules_from_schema
 from ingestion.files.take import FileTaker, Taken
 from ingestion.look import source_check, source_discover, source_read, source_spec
+from ingestion.verdict import (
+    Heard,
+    complete_streams,
+    judge,
+    refuse_stuck,
+    what_is_gone,
+    where_broken_off,
+)
 from warehouse import clock, locks
 from warehouse.errors import (
     CallError,
@@ -65,9 +72,6 @@ RESTART_FROM_COMPLETE = "restart_from_complete"
 _PROGRESS_SECONDS = 0.5
 _AHEAD_BYTES = 64 << 20  # of records that a connector may be ahead of a commit …
 _OTHER_BYTES = 1 << 10  # … any other message counting as so many
-_REFUSED = re.compile(
-    r"(?<!\d)4(00|01|02|03|04|10|22|29)(?!\d)|forbidden|unauthori[sz]ed|not found", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -343,37 +347,6 @@ def _sync_files(
 # --- connectors -----------------------------------------------------------------------------------
 
 
-@dataclass
-class _Heard:
-    """What a connector said beside its records; streams are named by their tables."""
-
-    tables: dict[str, str]
-    complete: set[str] = field(default_factory=set)
-    incomplete: set[str] = field(default_factory=set)
-    errors: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    def trace(self, message: dict[str, Any], connector: Connector) -> str | None:
-        """Take in a TRACE message; returns the stream that has just said COMPLETE, if one has."""
-        trace = message.get("trace") or {}
-        if trace.get("type") == "STREAM_STATUS":
-            about = trace.get("stream_status") or {}
-            stream = stream_of(about.get("stream_descriptor") or {})
-            stream = self.tables.get(stream, stream)
-            if about.get("status") == "COMPLETE":
-                self.complete.add(stream)
-                self.incomplete.discard(stream)
-                return stream
-            if about.get("status") == "INCOMPLETE":
-                self.complete.discard(stream)
-                self.incomplete.add(stream)
-        elif trace.get("type") == "ERROR":
-            error = trace.get("error") or {}
-            text = connectors.mask(str(error.get("message") or "unknown error"), connector.secrets)
-            self.errors.append(text.splitlines()[0][:400])
-        return None
-
-
 def _sync_connector(
     name: str,
     connector: Connector,
@@ -422,7 +395,7 @@ def _sync_connector(
     }
     going_on = {plan.name for plan in plans.values() if not plan.renew} | {GLOBAL, LEGACY}
     states = {key: state for key, state in found.items() if key in going_on}
-    heard = _Heard(tables)
+    heard = Heard(tables)
     with spool.folder("records", settings) as folder:
         destination = Destination(
             plans,
@@ -432,7 +405,7 @@ def _sync_connector(
             now=now,
             sync_id=sync_id,
             window=window,
-            broken_off=_where_broken_off(broken_off & going_on, states),
+            broken_off=where_broken_off(broken_off & going_on, states),
         )
         try:
             with connectors.started(
@@ -446,11 +419,11 @@ def _sync_connector(
                 code = process.wait()
             with opener.kept_open():
                 destination.commit()
-                complete = _complete_streams(destination, heard)
+                complete = complete_streams(destination, heard)
                 stuck = destination.finish(complete)
                 said = process.last_words
-                _judge(name, connector, destination.plans, complete, heard, code, said)
-                _refuse_stuck(name, stuck)
+                judge(name, connector, destination.plans, complete, heard, code, said)
+                refuse_stuck(name, stuck)
                 with opener() as landing:
                     landing.end_sync(sync_id, "complete", "")
                     through = landing.complete_through()
@@ -469,7 +442,7 @@ def _sync_connector(
         f"{n:,} records of {stream[:80]!r}, which was not asked for, were left out"
         for stream, n in destination.unasked.items()
     ]
-    warnings += [_what_is_gone(stream, n) for stream, n in destination.gone.items() if n != 0]
+    warnings += [what_is_gone(stream, n) for stream, n in destination.gone.items() if n != 0]
     if destination.wrong_mode:
         warnings.append(f"{destination.wrong_mode:,} records of the wrong livemode were set aside")
     return SyncResult(
@@ -491,7 +464,7 @@ def _weight(message: Lines | dict[str, Any]) -> int:
 
 
 def _listen(
-    process: connectors.Process, destination: Destination, heard: _Heard, progress: Progress | None
+    process: connectors.Process, destination: Destination, heard: Heard, progress: Progress | None
 ) -> None:
     """Take in a connector's output until it ends; it goes on while what it said before is committed."""
     told = time.monotonic()
@@ -508,83 +481,10 @@ def _listen(
             elif message["type"] == "CONTROL":
                 connectors.take_config(message, process.connector)
             elif message["type"] == "LOG":
-                text = connectors.pass_on(message, process.connector)
-                if _REFUSED.search(text):
-                    heard.refusals.append(text.splitlines()[0][:300])
+                heard.log(connectors.pass_on(message, process.connector))
             if progress and time.monotonic() - told > _PROGRESS_SECONDS:
                 progress(destination.received)
                 told = time.monotonic()
-
-
-def _complete_streams(destination: Destination, heard: _Heard) -> set[str]:
-    """Streams that said COMPLETE, less those that are empty because the source refused them (a swallowed 4xx)."""
-    complete = heard.complete & set(destination.plans)
-    for stream in sorted(complete):
-        if destination.count(stream):
-            continue
-        named = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(stream)}(?![A-Za-z0-9_])", re.IGNORECASE)
-        refusal = next((text for text in heard.refusals if named.search(text)), None)
-        if refusal:
-            complete.discard(stream)
-            heard.errors.append(f"{stream} has no records, after: {refusal}")
-    return complete
-
-
-def _judge(
-    name: str,
-    connector: Connector,
-    plans: Iterable[str],
-    complete: set[str],
-    heard: _Heard,
-    code: int,
-    last_words: Iterable[str],
-) -> None:
-    """Raise if the sync was not complete.
-
-    Raises:
-        IncompleteLoad: With the connector's own words.
-    """
-    missing = sorted(set(plans) - complete)
-    if not missing and code == 0:
-        return
-    words = heard.errors[0] if heard.errors else next(iter(reversed(list(last_words))), "")
-    streams = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-    what = f"{name}: {streams} not complete" if missing else f"{name}: the connector failed"
-    said = f": {connectors.mask(words, connector.secrets)[:400]}" if words else ""
-    raise IncompleteLoad(
-        f"{what} (exit code {code}){said}",
-        "what came before its last state is landed; sync again to go on from there",
-    )
-
-
-def _refuse_stuck(name: str, streams: set[str]) -> None:
-    """Raise for streams that were broken off, went on from their state, and said COMPLETE without another word.
-
-    Such a connector may have put into its state that it is done before it had sent all: rows would be missing for good.
-
-    Raises:
-        IncompleteLoad: Names them, and how to read them again.
-    """
-    if streams:
-        raise IncompleteLoad(
-            f"{name}: {', '.join(sorted(streams))} had been broken off, and now the connector sent nothing more: "
-            "its state may say done too early, with rows missing",
-            "sync again with --restart-from-complete, which reads on from the last state at which the stream was "
-            "complete (kept for this name; --resume takes it back)",
-        )
-
-
-def _where_broken_off(streams: set[str], states: dict[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Key and state that each stream goes on from: its own, or that of all streams."""
-    common = next((key for key in (GLOBAL, LEGACY) if key in states), None)
-    keys = {stream: common or stream for stream in streams}
-    return {stream: (key, states[key]) for stream, key in keys.items() if key in states}
-
-
-def _what_is_gone(stream: str, count: int | None) -> str:
-    if count is None:
-        return f"records of {stream} were set aside, so that none was taken for deleted"
-    return f"{count:,} records of {stream} are there no more: they have left tombstones"
 
 
 def _descriptors(catalog: dict[str, Any], tables: dict[str, str]) -> dict[str, dict[str, Any]]:
