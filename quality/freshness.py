@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from quality.expectations import CheckResult
-from quality.suites.gold import CUSTOMER_SOURCES, LATE, NEWEST_DAYS, PROMISES, Table
+from quality.suites.gold import Table
+from quality.suites.promises import CUSTOMER_SOURCES, LATE, NEWEST_DAYS, PROMISES
 from warehouse.sources import SOURCES
 
 # Puts all sources side by side.

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from quality.expectations import Suite, between, in_set, no_rows, not_null
-from quality.suites.gold import AFTER_ML, UNKNOWN_CUSTOMER, Promise, Table, is_after_ml, suite_of
+from quality.suites.gold import AFTER_ML, Table, is_after_ml, suite_of
+from quality.suites.promises import UNKNOWN_CUSTOMER, Promise
 
 RISK_BANDS = ("Low", "Medium", "High", "Critical")
 
