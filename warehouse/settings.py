@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     keep_versions: int = Field(3, ge=1, validation_alias="KEEP_VERSIONS")
     lake_raw_days: int = Field(730, ge=1, validation_alias="LAKE_RAW_DAYS")
     lake_gold_days: int = Field(35, ge=1, validation_alias="LAKE_GOLD_DAYS")
+    target: Literal["duckdb", "spark"] = Field("duckdb", validation_alias="WAREHOUSE_TARGET")
+    spark_master: str = Field("local-cluster[2,1,1024]", validation_alias="SPARK_MASTER")
+    spark_driver_memory: str = Field("1g", validation_alias="SPARK_DRIVER_MEMORY")
+    spark_properties: Path | None = Field(None, validation_alias="SPARK_PROPERTIES")
     memory_limit: str = Field("4GB", validation_alias="WAREHOUSE_MEMORY_LIMIT")
     threads: int = Field(2, ge=1, validation_alias="WAREHOUSE_THREADS")
     sql_memory_limit: str = Field("2GB", validation_alias="WAREHOUSE_SQL_MEMORY_LIMIT")
@@ -190,6 +194,11 @@ class Settings(BaseSettings):
     def lake_dir(self) -> Path:
         """Folder of raw and gold as files."""
         return self.home / "lake"
+
+    @property
+    def spark_dir(self) -> Path:
+        """Folder of Spark's tables and metastore, where Spark runs on this machine."""
+        return self.home / "spark"
 
     @property
     def reports_dir(self) -> Path:

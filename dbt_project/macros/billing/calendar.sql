@@ -8,6 +8,9 @@
 {%- macro default__month_spine(first, last) -%}
 (select cast(unnest(generate_series(cast({{ first }} as timestamp), cast({{ last }} as timestamp), interval 1 month)) as date) as month)
 {%- endmacro -%}
+{%- macro spark__month_spine(first, last) -%}
+(select explode(sequence(cast({{ first }} as date), cast({{ last }} as date), interval 1 month)) as month)
+{%- endmacro -%}
 
 {#- The last day of which any instant lies before now. -#}
 {%- macro last_known_day() -%}{{ reporting_date("(" ~ as_of() ~ " - interval '1' second)") }}{%- endmacro -%}

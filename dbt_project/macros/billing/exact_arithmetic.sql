@@ -9,11 +9,18 @@
 {%- macro default__floor_quotient(a, b) -%}
 ((({{ a }}) - (((({{ a }}) % ({{ b }})) + ({{ b }})) % ({{ b }}))) // ({{ b }}))
 {%- endmacro -%}
+{#- Spark's `div` has 64 bits for the quotient, whatever is divided; more is an error. -#}
+{%- macro spark__floor_quotient(a, b) -%}
+((({{ a }}) - pmod({{ a }}, {{ b }})) div ({{ b }}))
+{%- endmacro -%}
 
 {#- a / b of whole numbers rounded half-up (away from zero), b > 0. -#}
 {%- macro half_up_quotient(a, b) -%}{{ return(adapter.dispatch('half_up_quotient', 'warehouse')(a, b)) }}{%- endmacro -%}
 {%- macro default__half_up_quotient(a, b) -%}
 (sign({{ a }}) * ((2 * abs({{ a }}) + ({{ b }})) // (2 * ({{ b }}))))
+{%- endmacro -%}
+{%- macro spark__half_up_quotient(a, b) -%}
+(case when {{ a }} < 0 then -1 else 1 end * ((2 * abs({{ a }}) + ({{ b }})) div (2 * ({{ b }}))))
 {%- endmacro -%}
 
 {#- Minor units of a currency as minor units of the reporting currency, 6 places (half-up): amount × rate × 10^(exponents'

@@ -8,7 +8,8 @@
 {%- else -%}
 {%- set key = path.split('.')[0].split('[')[0] -%}
 {%- set rest = path[key | length:] -%}
-{{ json ~ '."' ~ key ~ '"' if not rest else json_text(json ~ '."' ~ key ~ '"', rest[1:]) }}
+{%- set field = json ~ '.' ~ adapter.quote(key) -%}
+{{ field if not rest else json_text(field, rest[1:]) }}
 {%- endif -%}
 {%- endmacro -%}
 
@@ -31,6 +32,24 @@
 {#- RFC 7396: arrays whole, null takes a key away. -#}
 {%- macro merged_json(json, patch) -%}{{ return(adapter.dispatch('merged_json', 'warehouse')(json, patch)) }}{%- endmacro -%}
 {%- macro default__merged_json(json, patch) -%}cast(json_merge_patch(cast({{ json }} as json), cast({{ patch }} as json)) as varchar){%- endmacro -%}
+{#- Objects within objects down to the fourth; what lies deeper is replaced whole. -#}
+{%- macro spark__merged_json(json, patch) -%}
+to_json({{ spark_merged("from_json(" ~ json ~ ", 'map<string, variant>')", "from_json(" ~ patch ~ ", 'map<string, variant>')", 4) }})
+{%- endmacro -%}
+{%- macro spark_merged(old, new, depth) -%}
+map_filter(
+    map_zip_with({{ old }}, {{ new }}, (key{{ depth }}, old{{ depth }}, new{{ depth }}) -> case
+        when new{{ depth }} is null then old{{ depth }}
+        {%- if depth > 1 %}
+        when startswith(schema_of_variant(old{{ depth }}), 'OBJECT') and startswith(schema_of_variant(new{{ depth }}), 'OBJECT') then parse_json(to_json({{
+            spark_merged('cast(old' ~ depth ~ ' as map<string, variant>)', 'cast(new' ~ depth ~ ' as map<string, variant>)', depth - 1)
+        }}))
+        {%- endif %}
+        else new{{ depth }}
+    end),
+    (key{{ depth }}, kept{{ depth }}) -> not is_variant_null(kept{{ depth }})
+)
+{%- endmacro -%}
 
 {%- macro is_text_like(text, pattern) -%}{{ return(adapter.dispatch('is_text_like', 'warehouse')(text, pattern)) }}{%- endmacro -%}
 {%- macro default__is_text_like(text, pattern) -%}regexp_full_match({{ text }}, '{{ pattern }}'){%- endmacro -%}
@@ -76,6 +95,14 @@ case when left({{ element }}, 1) = '{' then {{ text_at(element, 'id') }} else {{
         from {{ relation }}
     ) as arrays
 {%- endmacro -%}
+{%- macro spark__each_element(relation, columns, json, path='') -%}
+    select
+        {% for column in columns %}{{ column }}, {% endfor %}
+        element,
+        place + 1 as position
+    from {{ relation }}
+    lateral view posexplode(from_json({{ json_below(json, path) if path else json }}, 'array<string>')) elements as place, element
+{%- endmacro -%}
 
 {#- Sum over an array of objects inside one row: Σ element[field], each a whole number; optionally where another field equals a value. -#}
 {%- macro sum_below(json, path, field, where_field=none, where_value=none) -%}{{ return(adapter.dispatch('sum_below', 'warehouse')(json, path, field, where_field, where_value)) }}{%- endmacro -%}
@@ -90,6 +117,18 @@ case when coalesce({{ json_below(json, path) }}, '[]') = '[]' then 0 else coales
     end
 )), 0) end
 {%- endmacro -%}
+{%- macro spark__sum_below(json, path, field, where_field=none, where_value=none) -%}
+aggregate(
+    coalesce(from_json({{ json_below(json, path) }}, 'array<string>'), array()),
+    cast(0 as bigint),
+    (total, element) -> total + case
+        when {% if where_field %}get_json_object(element, '$.{{ where_field }}') = '{{ where_value }}' and {% endif -%}
+            get_json_object(element, '$.{{ field }}') rlike '^-?[0-9]{1,18}$'
+            then cast(get_json_object(element, '$.{{ field }}') as bigint)
+        else 0
+    end
+)
+{%- endmacro -%}
 
 {#- The ids of an array's elements, bare or expanded, as one text in their order; NULL without an array. -#}
 {%- macro ids_text(json, path) -%}{{ return(adapter.dispatch('ids_text', 'warehouse')(json, path)) }}{%- endmacro -%}
@@ -97,6 +136,12 @@ case when coalesce({{ json_below(json, path) }}, '[]') = '[]' then 0 else coales
 array_to_string(list_transform(
     json_extract_string({{ json }}, '${{ '.' ~ path if path else '' }}[*]'),
     lambda element : case when left(element, 1) = '{' then json_extract_string(element, '$.id') else element end
+), ',')
+{%- endmacro -%}
+{%- macro spark__ids_text(json, path) -%}
+array_join(transform(
+    from_json({{ json_text(json, path) if path else json }}, 'array<string>'),
+    one -> case when left(one, 1) = '{' then get_json_object(one, '$.id') else one end
 ), ',')
 {%- endmacro -%}
 
@@ -107,7 +152,7 @@ array_to_string(list_transform(
 
 {%- macro text_at_key(json, key) -%}{{ return(adapter.dispatch('text_at_key', 'warehouse')(json, key)) }}{%- endmacro -%}
 {%- macro default__text_at_key(json, key) -%}json_extract_string({{ json }}, '/' || {{ key }}){%- endmacro -%}
-{%- macro spark__text_at_key(json, key) -%}get_json_object({{ json }}, '$.' || {{ key }}){%- endmacro -%}
+{%- macro spark__text_at_key(json, key) -%}get_json_object({{ json }}, '$.' || replace({{ key }}, '/', '.')){%- endmacro -%}
 
 {#- A text as a whole number, NULL for anything else. -#}
 {%- macro whole_of(text) -%}
@@ -119,6 +164,9 @@ case when {{ is_text_like(text, '-?[0-9]{1,18}') }} then cast({{ text }} as bigi
 {%- macro default__array_text_contains(json, text) -%}
 list_contains(json_extract_string({{ json }}, '$[*]'), {{ text }})
 {%- endmacro -%}
+{%- macro spark__array_text_contains(json, text) -%}
+array_contains(from_json({{ json }}, 'array<string>'), {{ text }})
+{%- endmacro -%}
 
 {#- What matters of a subscription's items, as one text in the order of their ids: id, price, quantity, discounts' and rates' ids, trial (whether
     a discount or a rate came expanded is no change). -#}
@@ -127,6 +175,21 @@ list_contains(json_extract_string({{ json }}, '$[*]'), {{ text }})
 array_to_string(list_sort(list_transform(
     json_extract({{ json }}, '$[*]'),
     lambda item : concat_ws(
+        ':',
+        {{ text_at('item', 'id') }},
+        coalesce({{ id_at('item', 'price') }}, {{ id_at('item', 'plan') }}),
+        coalesce({{ text_at('item', 'quantity') }}, ''),
+        {{ ids_text('item', 'discounts') }},
+        {{ ids_text('item', 'tax_rates') }},
+        {{ text_at('item', 'current_trial.start_date') }},
+        {{ text_at('item', 'current_trial.end_date') }}
+    )
+)), ';')
+{%- endmacro -%}
+{%- macro spark__items_text(json) -%}
+array_join(array_sort(transform(
+    from_json({{ json }}, 'array<string>'),
+    item -> concat_ws(
         ':',
         {{ text_at('item', 'id') }},
         coalesce({{ id_at('item', 'price') }}, {{ id_at('item', 'plan') }}),

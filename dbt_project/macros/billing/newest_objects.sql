@@ -74,7 +74,7 @@ looks as (
         *
         {%- if kept %},
         {%- for name in kept %}
-        cast(null as varchar) as record_{{ name }},
+        cast(null as string) as record_{{ name }},
         {%- endfor %}
         cast(null as timestamp) as record_known_at
         {%- endif %}
@@ -153,6 +153,50 @@ select * from {{ settled }};
 
 drop table {{ settled }}
 {%- endmacro -%}
+{#- The table is written anew: a plain Parquet table can't lose rows. -#}
+{%- macro spark__settle_newest(columns, kept, key) -%}
+{{ return("{{ spark_settled_newest(" ~ (columns | tojson) ~ ", " ~ (kept | tojson) ~ ", '" ~ key ~ "') }}") }}
+{%- endmacro -%}
+
+{%- macro spark_settled_newest(columns, kept, key) -%}
+{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
+{%- set settled -%}
+with looks as (
+    select
+        *,
+        {{ md5_id(columns) }} as content_hash
+    from {{ this }}
+),
+
+ranked as (
+    select
+        *,
+        max(load_id) over (partition by {{ key }}) as last_load_id,
+        {%- for name in kept + ['known_at'] if kept %}
+        first_value(case when is_record then {{ name }} else record_{{ name }} end) over (
+            partition by {{ key }}
+            order by case when is_record then known_at else record_known_at end desc nulls last, content_hash desc
+        ) as newest_{{ name }},
+        {%- endfor %}
+        row_number() over (partition by {{ key }} order by known_at desc, step desc, content_hash desc) as newness
+    from looks
+)
+
+select
+    {%- for name in all %}
+    {%- if name == 'load_id' %}
+    last_load_id as load_id
+    {%- elif kept and name.startswith('record_') and name[7:] in kept + ['known_at'] %}
+    case when not is_record then newest_{{ name[7:] }} end as {{ name }}
+    {%- else %}
+    {{ name }}
+    {%- endif %}{{ ',' if not loop.last }}
+    {%- endfor %}
+from ranked
+where newness = 1
+{%- endset -%}
+{{ spark_written_anew(this, settled) }}
+{%- endmacro -%}
 
 {#- A post-hook: of copies of one thing, landed more than once, the one with the smallest content remains. -#}
 {%- macro settle_copies(key, columns) -%}
@@ -178,4 +222,27 @@ insert into {{ this_model }}
 select * from {{ settled }};
 
 drop table {{ settled }}
+{%- endmacro -%}
+{#- The table is written anew: a plain Parquet table can't lose rows. -#}
+{%- macro spark__settle_copies(key, columns) -%}
+{{ return("{{ spark_settled_copies('" ~ key ~ "', " ~ (columns | tojson) ~ ") }}") }}
+{%- endmacro -%}
+
+{%- macro spark_settled_copies(key, columns) -%}
+{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
+{%- set settled -%}
+select
+    {%- for name in all %}
+    {{ 'last_load_id as load_id' if name == 'load_id' else name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from (
+    select
+        *,
+        max(load_id) over (partition by {{ key }}) as last_load_id,
+        row_number() over (partition by {{ key }} order by {{ md5_id(columns) }}) as place
+    from {{ this }}
+) as copies
+where place = 1
+{%- endset -%}
+{{ spark_written_anew(this, settled) }}
 {%- endmacro -%}

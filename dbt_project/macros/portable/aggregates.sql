@@ -112,6 +112,13 @@
     cast(histogram({{ value }}) as map(integer, bigint))
 {%- endmacro %}
 
+{% macro spark__histogram(value) -%}
+    map_from_entries(transform(
+        array_sort(collect_set({{ value }})),
+        one -> struct(one, cast(size(filter(collect_list({{ value }}), other -> other = one)) as bigint))
+    ))
+{%- endmacro %}
+
 {# Whole division of whole numbers, rounded down for positive ones. #}
 {% macro whole_quotient(dividend, divisor) -%}
     {{ return(adapter.dispatch('whole_quotient', 'warehouse')(dividend, divisor)) }}

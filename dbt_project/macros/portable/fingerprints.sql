@@ -5,20 +5,16 @@
    `is_complete`, and computes the months that were not over for every key. #}
 {% macro get_incremental_replace_changed_sql(arg_dict) %}
     {%- set key = arg_dict['unique_key'] -%}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where
-        {{ key }} in ({{ changed_keys(config.require('fingerprints'), key) }})
-        {%- if config.get('by_month') %}
-        or month >= {{ first_open_month() }}
-        {%- else %}
-        -- a model may know of more that has changed: a key that was selected was selected whole
-        or {{ key }} in (select {{ key }} from {{ arg_dict['temp_relation'] }})
-        {%- endif %};
-
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
+    {%- set changed -%}
+    {{ key }} in ({{ changed_keys(config.require('fingerprints'), key) }})
+    {%- if config.get('by_month') %}
+    or month >= {{ first_open_month() }}
+    {%- else %}
+    -- a model may know of more that has changed: a key that was selected was selected whole
+    or {{ key }} in (select {{ key }} from {{ arg_dict['temp_relation'] }})
+    {%- endif %}
+    {%- endset -%}
+    {{ return(replace_where(arg_dict, changed)) }}
 {% endmacro %}
 
 {# The keys whose fingerprint is not the one that this model has taken in, as a select; vanished ones too. #}
@@ -49,7 +45,18 @@
 {%- endmacro %}
 
 {% macro keep_fingerprints(fingerprints) -%}
+    {{ return(adapter.dispatch('keep_fingerprints', 'warehouse')(fingerprints)) }}
+{%- endmacro %}
+
+{% macro duckdb__keep_fingerprints(fingerprints) -%}
     create or replace table {{ fingerprints_taken_in() }} as
+    select * from {{ ref(fingerprints) }}
+{%- endmacro %}
+
+{# Where it dies in between, nothing is known to be taken in, and everything is computed anew. #}
+{% macro spark__keep_fingerprints(fingerprints) -%}
+    {%- do run_query('drop table if exists ' ~ fingerprints_taken_in()) %}
+    create table {{ fingerprints_taken_in() }} {{ file_format_clause() }} as
     select * from {{ ref(fingerprints) }}
 {%- endmacro %}
 

@@ -3,16 +3,34 @@
    and selects, for every day it was told of, all rows of that day. A day that has lost its last row is named by a row
    whose key is NULL: it is deleted, nothing is inserted for it. #}
 {% macro get_incremental_rebuild_days_sql(arg_dict) %}
+    {{ return(adapter.dispatch('rebuild_days', 'warehouse')(arg_dict)) }}
+{% endmacro %}
+
+{% macro default__rebuild_days(arg_dict) %}
+    {{ replace_where(arg_dict, rebuilt_days(arg_dict), arg_dict['unique_key'] ~ ' is not null') }}
+    order by date_partition
+{% endmacro %}
+
+{% macro rebuilt_days(arg_dict) -%}
+    date_partition in (select date_partition from {{ arg_dict['temp_relation'] }})
+{%- endmacro %}
+
+{# What all strategies come to: rows of the target go, and those of dbt's temporary relation (all, or those `taken`) come. #}
+{% macro replace_where(arg_dict, gone, taken=none) %}
+    {{ return(adapter.dispatch('replace_where', 'warehouse')(arg_dict, gone, taken)) }}
+{% endmacro %}
+
+{% macro default__replace_where(arg_dict, gone, taken) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- set key = arg_dict['unique_key'] -%}
     delete from {{ arg_dict['target_relation'] }}
-    where date_partition in (select date_partition from {{ arg_dict['temp_relation'] }});
+    where {{ gone }};
 
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }}
     from {{ arg_dict['temp_relation'] }}
-    where {{ key }} is not null
-    order by date_partition
+    {%- if taken %}
+    where {{ taken }}
+    {%- endif %}
 {% endmacro %}
 
 {# The highest load that a model has taken in; -1 where it is empty. #}
@@ -23,18 +41,8 @@
 {# Incremental by key: rows of the keys that were selected take the place of those that stand there. A model is configured with
    materialized='incremental', incremental_strategy='replace_rows', unique_key=<its key column, or several>. #}
 {% macro get_incremental_replace_rows_sql(arg_dict) %}
-    {{ return(adapter.dispatch('replace_rows', 'warehouse')(arg_dict)) }}
-{% endmacro %}
-
-{% macro default__replace_rows(arg_dict) %}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set key = arg_dict['unique_key'] if arg_dict['unique_key'] is string else arg_dict['unique_key'] | join(', ') -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where ({{ key }}) in (select {{ key }} from {{ arg_dict['temp_relation'] }});
-
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
+    {{ return(replace_where(arg_dict, '(' ~ key ~ ') in (select ' ~ key ~ ' from ' ~ arg_dict['temp_relation'] ~ ')')) }}
 {% endmacro %}
 
 {# Incremental by key where all that is known of a key is computed anew once a load has told anything about it. A model is configured with
@@ -43,16 +51,13 @@
    none takes their place. #}
 {% macro get_incremental_replace_touched_sql(arg_dict) %}
     {%- set key = arg_dict['unique_key'] -%}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where {{ key }} in (
+    {%- set touched -%}
+    {{ key }} in (
         select {{ key }} from {{ ref(config.require('touched_by')) }}
         where load_id > {{ loaded_through(arg_dict['target_relation']) }}
-    );
-
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
+    )
+    {%- endset -%}
+    {{ return(replace_where(arg_dict, touched)) }}
 {% endmacro %}
 
 {# The keys of which this model has not taken in the newest load, as a select. #}
@@ -61,4 +66,17 @@
     {%- if is_incremental() %}
     where load_id > {{ loaded_through() }}
     {%- endif %}
+{%- endmacro %}
+
+{# A post-hook: rows that only told the strategy what to take away. #}
+{% macro delete_rows(condition) -%}
+    {{ return(adapter.dispatch('delete_rows', 'warehouse')(condition)) }}
+{%- endmacro %}
+
+{% macro default__delete_rows(condition) -%}
+    {{ return('delete from {{ this }} where ' ~ condition) }}
+{%- endmacro %}
+
+{% macro spark__delete_rows(condition) -%}
+    {{ return('{{ spark_without(this, "' ~ condition ~ '") }}') }}
 {%- endmacro %}

@@ -29,3 +29,11 @@
     {{ compiled_code }}
     {%- endif -%}
 {%- endmacro %}
+
+{# Before anything runs: make what landed readable, where it is not already. #}
+{% macro open_lake() -%}
+    {{ return(adapter.dispatch('open_lake', 'warehouse')()) }}
+{%- endmacro %}
+
+{% macro default__open_lake() -%}
+{%- endmacro %}

@@ -15,7 +15,7 @@ landed as (
 final as (
 
     select
-        cast(record."date" as date) as spent_on,
+        cast(record.{{ adapter.quote('date') }} as date) as spent_on,
         record.channel as channel,
         record.campaign as campaign,
         upper(record.currency) as currency,

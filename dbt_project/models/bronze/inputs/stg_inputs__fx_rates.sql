@@ -15,7 +15,7 @@ landed as (
 final as (
 
     select
-        cast(record."date" as date) as rate_on,
+        cast(record.{{ adapter.quote('date') }} as date) as rate_on,
         upper(record.base) as base,
         upper(record.quote) as quote,
         cast(record.rate as decimal(28, 12)) as rate,

@@ -22,17 +22,17 @@ opened_data as (
 opened_objects as (
     select
         *,
-        {{ opened_fields('data_fields."object"', ['object', 'id']) }} as object_fields
+        {{ opened_fields('data_fields.{{ adapter.quote('object') }}', ['object', 'id']) }} as object_fields
     from opened_data
 ),
 
 final as (
     select
         {{- columns }},
-        object_fields."object" as object_type,
-        object_fields."id" as subject_id,
-        data_fields."object" as object_json,
-        data_fields."previous_attributes" as previous_json,
+        object_fields.{{ adapter.quote('object') }} as object_type,
+        object_fields.{{ adapter.quote('id') }} as subject_id,
+        data_fields.{{ adapter.quote('object') }} as object_json,
+        data_fields.{{ adapter.quote('previous_attributes') }} as previous_json,
         raw_json,
         extracted_at,
         load_id

@@ -18,7 +18,7 @@ final as (
         record.id as comment_id,
         record.ticket_id as ticket_id,
         record.author_id as author_id,
-        {{ boolean_text('record."public"') }} as is_public,
+        {{ boolean_text('record.' ~ adapter.quote('public')) }} as is_public,
         {{ parse_instant('record.created_at') }} as created_at,
         _load_id as load_id,
         _extracted_at as extracted_at

@@ -22,7 +22,7 @@ final as (
         record.subject as subject,
         record.status as status,
         record.priority as priority,
-        record."type" as ticket_type,
+        record.{{ adapter.quote('type') }} as ticket_type,
         {{ parse_instant('record.created_at') }} as created_at,
         {{ parse_instant('record.updated_at') }} as updated_at,
         _load_id as load_id,

@@ -25,7 +25,7 @@ final as (
         cast(record.status_code as integer) as status_code,
         cast(record.response_time_ms as decimal(18, 3)) as response_time_ms,
         {{ whole_number('record.bytes_processed') }} as bytes_processed,
-        {{ parse_instant('record."timestamp"') }} as called_at,
+        {{ parse_instant('record.' ~ adapter.quote('timestamp')) }} as called_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -16,7 +16,7 @@ final as (
 
     select
         record.request_id as request_id,
-        {{ parse_instant('record."timestamp"') }} as called_at,
+        {{ parse_instant('record.' ~ adapter.quote('timestamp')) }} as called_at,
         load_id
     from landed
 

@@ -83,7 +83,7 @@ final as (
         false as is_linked,
         false as is_stripe_deleted,
         currency,
-        cast(null as varchar) as email,
+        cast(null as string) as email,
         created_at,
         cast(null as timestamp) as deleted_at
     from mentioned_customers

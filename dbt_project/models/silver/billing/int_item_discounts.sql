@@ -67,7 +67,7 @@ customer_running as (
         segments.currency,
         segments.product_id,
         segments.is_inferred,
-        cast(null as varchar) as element,
+        cast(null as string) as element,
         row_number() over (
             partition by segments.subscription_id, segments.subscription_item_id, segments.valid_from
             order by discounts.start_at, discounts.discount_id

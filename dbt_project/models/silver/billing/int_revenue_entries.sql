@@ -427,7 +427,7 @@ line_entries as (
     select
         'line' as entry_type,
         invoice_line_id as entry_key,
-        cast(null as varchar) as reverses_key,
+        cast(null as string) as reverses_key,
         invoice_id,
         invoice_line_id,
         net_minor as amount_minor,
@@ -524,7 +524,7 @@ loose_amounts as (
     select
         'charge' as entry_type,
         charge_id as entry_key,
-        cast(null as varchar) as reverses_key,
+        cast(null as string) as reverses_key,
         charge_id,
         amount_minor,
         created_at as occurred_at
@@ -555,11 +555,11 @@ loose_entries as (
         loose_amounts.entry_type,
         loose_amounts.entry_key,
         loose_amounts.reverses_key,
-        cast(null as varchar) as invoice_id,
+        cast(null as string) as invoice_id,
         loose_charges.charge_id as invoice_line_id,
         loose_charges.customer_id,
-        cast(null as varchar) as subscription_id,
-        cast(null as varchar) as price_id,
+        cast(null as string) as subscription_id,
+        cast(null as string) as price_id,
         'one_time' as revenue_type,
         loose_charges.currency,
         cast(loose_amounts.amount_minor as bigint) as amount_minor,

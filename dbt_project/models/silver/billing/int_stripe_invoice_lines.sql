@@ -3,7 +3,7 @@
     materialized='incremental',
     incremental_strategy='replace_rows',
     unique_key='invoice_id',
-    post_hook='delete from {{ this }} where line_number is null',
+    post_hook=delete_rows('line_number is null'),
 ) }}
 {% set columns = stripe_invoice_line('fields') %}
 with invoices as (

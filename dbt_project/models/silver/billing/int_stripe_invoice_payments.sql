@@ -3,7 +3,7 @@
     materialized='incremental',
     incremental_strategy='replace_rows',
     unique_key='invoice_id',
-    post_hook='delete from {{ this }} where payment_number is null',
+    post_hook=delete_rows('payment_number is null'),
 ) }}
 {% set columns = stripe_invoice_payment('fields') %}
 with invoices as (

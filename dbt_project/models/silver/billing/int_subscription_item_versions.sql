@@ -302,7 +302,7 @@ inferred_points as (
         inferred_versions.valid_to,
         credit_points.subscription_item_id,
         credit_points.holds_from,
-        cast(null as varchar) as price_id,
+        cast(null as string) as price_id,
         cast(null as bigint) as quantity,
         0 as stage
     from inferred_versions
@@ -319,7 +319,7 @@ inferred_points as (
         inferred_versions.valid_to,
         items_with_lines.subscription_item_id,
         items_with_lines.paid_until as holds_from,
-        cast(null as varchar) as price_id,
+        cast(null as string) as price_id,
         cast(null as bigint) as quantity,
         2 as stage
     from inferred_versions

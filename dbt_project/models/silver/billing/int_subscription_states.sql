@@ -48,9 +48,9 @@ states as (
     where previous_json is not null
     union all
     select
-        'record:' || cast(extracted_at as varchar) || md5(raw_json) as state_id,
+        'record:' || cast(extracted_at as string) || md5(raw_json) as state_id,
         'record' as origin,
-        cast(null as varchar) as event_type,
+        cast(null as string) as event_type,
         extracted_at as known_at,
         min(raw_json) as state_json,
         max(load_id) as load_id

@@ -250,7 +250,7 @@ changes as (
 first_parts as (
     select
         *,
-        cast(null as varchar) as assumed_status,
+        cast(null as string) as assumed_status,
         valid_from as part_from
     from changes
     union all

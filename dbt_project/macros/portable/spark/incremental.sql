@@ -1,0 +1,82 @@
+{# Incremental models on Spark. A strategy says which rows go (`replace_where`) and dbt's temporary view has those that come.
+
+   Tables of a format that can delete (delta, iceberg: the variable spark_file_format) lose rows and get others. Plain Parquet can't: a table that is
+   partitioned by day has its days overwritten, any other is written anew beside itself and takes its own name; whoever dies in between leaves a
+   table that is missing, and the next build makes it whole. #}
+{% materialization incremental, adapter='spark' %}
+    {%- set existing = load_relation(this) -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if existing is none or existing.is_view or should_full_refresh() %}
+        {%- if existing is not none %}
+            {%- do adapter.drop_relation(existing) %}
+        {%- endif %}
+        {%- call statement('main') %}
+            {{ create_table_as(False, this, compiled_code) }}
+        {%- endcall %}
+    {%- else %}
+        {%- set fresh = make_temp_relation(this, '__dbt_tmp') -%}
+        {%- do run_query(create_temporary_view(fresh, compiled_code)) %}
+        {%- do process_schema_changes(incremental_validate_on_schema_change(config.get('on_schema_change'), default='fail'), fresh, existing) %}
+        {%- set strategy = adapter.get_incremental_strategy_macro(context, config.require('incremental_strategy')) -%}
+        {%- set said = {
+            'target_relation': this, 'temp_relation': fresh, 'unique_key': config.get('unique_key'), 'incremental_predicates': none,
+            'dest_columns': adapter.get_columns_in_relation(this),
+        } -%}
+        {%- call statement('main') %}
+            {{ strategy(said) }}
+        {%- endcall %}
+    {%- endif %}
+    {%- do persist_docs(this, model) %}
+    {{ run_hooks(post_hooks) }}
+    {{ return({'relations': [this]}) }}
+{% endmaterialization %}
+
+{% macro spark__replace_where(arg_dict, gone, taken) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set fresh = 'select ' ~ columns ~ ' from ' ~ arg_dict['temp_relation'] ~ (' where ' ~ taken if taken else '') -%}
+    {%- if spark_can_delete() %}
+        {%- do run_query('delete from ' ~ target ~ ' where ' ~ gone) %}
+        insert into {{ target }} {{ fresh }}
+    {%- else %}
+        {{ spark_written_anew(target, 'select ' ~ columns ~ ' from ' ~ target ~ ' where not (' ~ gone ~ ') union all ' ~ fresh) }}
+    {%- endif %}
+{% endmacro %}
+
+{# Days of which rows were selected are overwritten; those that have lost their last row are dropped first. #}
+{% macro spark__rebuild_days(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set key = arg_dict['unique_key'] -%}
+    {%- if spark_can_delete() or not config.get('partition_by') %}
+        {{ spark__replace_where(arg_dict, rebuilt_days(arg_dict), key ~ ' is not null') }}
+    {%- else %}
+        {%- set emptied = run_query('select date_partition from ' ~ arg_dict['temp_relation'] ~ ' group by date_partition having count(' ~ key ~ ') = 0') -%}
+        {%- for day in emptied.columns[0].values() %}
+            {%- do run_query('alter table ' ~ target ~ " drop if exists partition (date_partition = '" ~ day ~ "')") %}
+        {%- endfor %}
+        {%- do run_query('set spark.sql.sources.partitionOverwriteMode = dynamic') %}
+        insert overwrite table {{ target }} partition (date_partition)
+        select {{ columns }} from {{ arg_dict['temp_relation'] }} where {{ key }} is not null
+    {%- endif %}
+{% endmacro %}
+
+{# Replace a table by a query that may read it; what is left to run is returned. #}
+{% macro spark_written_anew(relation, query) -%}
+    {%- set fresh = relation.incorporate(path={'identifier': relation.identifier ~ '__anew'}) -%}
+    {%- do run_query('drop table if exists ' ~ fresh) %}
+    {%- do run_query('create table ' ~ fresh ~ ' ' ~ file_format_clause() ~ ' ' ~ partition_cols(label='partitioned by') ~ ' as ' ~ query) %}
+    {%- do run_query('drop table ' ~ relation) %}
+    alter table {{ fresh }} rename to {{ relation }}
+{%- endmacro %}
+
+{# A table without some of its rows. A first build has none of them. #}
+{% macro spark_without(relation, condition) -%}
+    {%- if is_incremental() %}
+        {{ spark_written_anew(relation, 'select * from ' ~ relation ~ ' where not (' ~ condition ~ ')') }}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro spark_can_delete() -%}
+    {{ return(config.get('file_format') in ['delta', 'iceberg', 'hudi']) }}
+{%- endmacro %}

@@ -1,0 +1,139 @@
+"""dbt on Spark, as a process of its own: a session on the cluster, one dbt command in it, and what the executors did.
+
+dbt-spark's session method runs where dbt runs, so that the session has to be there first: with our settings, and
+stopped at the end (a session that is left to the interpreter's exit starts executors that nobody waits for).
+
+Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and beside
+them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
+Run: `python -m warehouse.spark build --select …`, by `warehouse.transform`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from warehouse.errors import CallError
+from warehouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EXECUTORS = "executors.json"
+APP_NAME = "warehouse"
+
+
+def configuration(settings: Settings) -> dict[str, str]:
+    """Spark's own settings: first ours, then those of `SPARK_PROPERTIES`, a file as spark-submit's --properties-file."""
+    folder = settings.spark_dir
+    ours = {
+        "spark.app.name": APP_NAME,
+        "spark.master": settings.spark_master,
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder / 'metastore'};create=true",
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -Duser.timezone=UTC",
+        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.showConsoleProgress": "false",
+        # DuckDB's rule for products of decimals: all places are kept, and what has no room is an error
+        "spark.sql.decimalOperations.allowPrecisionLoss": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.default.parallelism": "2",
+        # files have no zone, and all instants are UTC
+        "spark.sql.parquet.inferTimestampNTZ.enabled": "false",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # partitions are folders: a build asks the disk, not the metastore
+        "spark.sql.sources.partitionOverwriteMode": "dynamic",
+    }
+    if settings.spark_master.startswith("local"):
+        ours |= {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.port": "0",
+            "spark.port.maxRetries": "64",
+        }
+    return ours | _properties(settings.spark_properties)
+
+
+def _properties(path: Path | None) -> dict[str, str]:
+    """A file of `name value` or `name=value` lines, as Spark reads its defaults."""
+    if path is None:
+        return {}
+    if not path.exists():
+        raise CallError(f"SPARK_PROPERTIES: there is no file {path}", "name one, or unset it")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.replace("=", " ", 1).split(None, 1) for line in lines if line[:1] not in {"", "#"}]
+    return {name: value.strip() for name, value in pairs}
+
+
+def open_session(settings: Settings) -> SparkSession:
+    """A Spark session that finds the tables of the last one."""
+    from pyspark.sql import SparkSession
+
+    settings.spark_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    builder = SparkSession.builder.enableHiveSupport()
+    for name, value in configuration(settings).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def executors(session: SparkSession) -> list[dict[str, Any]]:
+    """What Spark's REST API says of each executor, the driver left out."""
+    context = session.sparkContext
+    address = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/allexecutors"
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - the session's own address
+        said = json.load(answer)
+    return [executor for executor in said if executor["id"] != "driver"]
+
+
+def keep_ansi() -> None:
+    """Undo dbt-spark's switching off of ANSI: without it a cast that fails is NULL and a sum that overflows wraps, in silence."""
+    from dbt.adapters.spark.connections import SparkCredentials
+
+    theirs = SparkCredentials.__post_init__
+
+    def ours(credentials: Any) -> None:
+        theirs(credentials)
+        credentials.server_side_parameters["spark.sql.ansi.enabled"] = "true"
+
+    SparkCredentials.__post_init__ = ours
+
+
+def main(arguments: list[str], settings: Settings | None = None) -> int:
+    """Run one dbt command; returns its exit code."""
+    settings = settings or load_settings()
+    keep_ansi()
+    from dbt.cli.main import dbtRunner
+
+    session = open_session(settings)
+    try:
+        outcome = dbtRunner().invoke(arguments)
+        _keep_evidence(executors(session), _option(arguments, "--target-path"))
+    finally:
+        session.stop()
+    if outcome.exception is not None:
+        print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it
+    return 0 if outcome.success else 1
+
+
+def _option(arguments: list[str], name: str) -> Path:
+    return Path(arguments[arguments.index(name) + 1])
+
+
+def _keep_evidence(said: list[Mapping[str, Any]], target: Path) -> None:
+    rows = [
+        {"executor": one["id"], "host": one["hostPort"], "tasks": one["totalTasks"], "failed": one["failedTasks"]}
+        for one in said
+    ]  # fmt: skip
+    (target / EXECUTORS).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
