@@ -6,7 +6,7 @@ with source as (
 
 opened as (
     select
-        {{ opened('_raw', columns ~ 'fields."data"') }},
+        {{ opened('_raw', columns ~ 'fields.' ~ adapter.quote('data')) }},
         {{- landing_columns() }}
     from source
 ),
@@ -15,14 +15,14 @@ opened as (
 opened_data as (
     select
         *,
-        {{ opened_fields('fields."data"', ['object', 'previous_attributes']) }} as data_fields
+        {{ opened_fields('fields.' ~ adapter.quote('data'), ['object', 'previous_attributes']) }} as data_fields
     from opened
 ),
 
 opened_objects as (
     select
         *,
-        {{ opened_fields('data_fields.{{ adapter.quote('object') }}', ['object', 'id']) }} as object_fields
+        {{ opened_fields('data_fields.' ~ adapter.quote('object'), ['object', 'id']) }} as object_fields
     from opened_data
 ),
 

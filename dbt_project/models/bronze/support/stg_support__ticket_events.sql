@@ -35,7 +35,7 @@ final as (
         record.updater_id,
         lower(change.status) as status,
         lower(change.previous_value) as previous_status,
-        {{ parse_instant('coalesce(record.created_at, record.{{ adapter.quote('timestamp') }})') }} as changed_at,
+        {{ parse_instant('coalesce(record.created_at, record.' ~ adapter.quote('timestamp') ~ ')') }} as changed_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from changes

@@ -16,7 +16,7 @@ final as (
         account_id as customer_id,
         value_minor,
         currency,
-        converted_at,
+        converted_at
     from newest
 
 )

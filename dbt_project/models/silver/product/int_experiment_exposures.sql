@@ -15,7 +15,7 @@ final as (
         experiment,
         variant,
         account_id as customer_id,
-        exposed_at,
+        exposed_at
     from newest
 
 )

@@ -15,7 +15,7 @@ final as (
         account_id as customer_id,
         feature,
         is_enabled,
-        updated_at,
+        updated_at
     from newest
 
 )

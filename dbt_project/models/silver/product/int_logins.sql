@@ -15,7 +15,7 @@ final as (
         user_id,
         account_id as customer_id,
         session_seconds,
-        logged_in_at,
+        logged_in_at
     from newest
 
 )

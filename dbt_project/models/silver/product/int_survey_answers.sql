@@ -15,7 +15,7 @@ final as (
         account_id as customer_id,
         lower(survey_kind) as survey_kind,
         score,
-        answered_at,
+        answered_at
     from newest
 
 )

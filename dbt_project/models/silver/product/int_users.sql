@@ -29,7 +29,7 @@ final as (
         newest.role,
         newest.created_at,
         newest.updated_at,
-        deletions.deleted_at,
+        deletions.deleted_at
     from newest
     inner join deletions
         on newest.user_id = deletions.user_id

@@ -15,7 +15,7 @@ final as (
         external_id as customer_id,
         organization_name,
         created_at,
-        updated_at,
+        updated_at
     from newest
 
 )

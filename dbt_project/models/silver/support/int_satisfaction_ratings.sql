@@ -16,7 +16,7 @@ final as (
         requester_id,
         lower(score) as score,
         created_at,
-        updated_at,
+        updated_at
     from newest
 
 )

@@ -17,7 +17,7 @@ final as (
         email,
         user_name,
         created_at,
-        updated_at,
+        updated_at
     from newest
 
 )

@@ -15,7 +15,7 @@ final as (
         ticket_id,
         author_id,
         is_public,
-        created_at,
+        created_at
     from newest
 
 )

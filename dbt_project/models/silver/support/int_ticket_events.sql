@@ -17,7 +17,7 @@ final as (
         updater_id,
         status,
         previous_status,
-        changed_at,
+        changed_at
     from newest
 
 )
