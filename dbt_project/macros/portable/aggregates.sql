@@ -144,3 +144,16 @@
 {% macro spark__joined_text(value, delimiter, order_by) -%}
     array_join(transform(array_sort(collect_list(struct({{ order_by }} as place, {{ value }} as text))), pair -> pair.text), '{{ delimiter }}')
 {%- endmacro %}
+
+{# As a window function: the last value up to the row that is not NULL. #}
+{% macro last_known(value) -%}
+    {{ return(adapter.dispatch('last_known', 'warehouse')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__last_known(value) -%}
+    last_value({{ value }} ignore nulls)
+{%- endmacro %}
+
+{% macro spark__last_known(value) -%}
+    last_value({{ value }}) ignore nulls
+{%- endmacro %}
