@@ -40,7 +40,7 @@
 {%- endmacro %}
 
 {% macro spark__histogram_rows(relation, columns) -%}
-    select {{ columns | join(', ') }}, bucket, calls from {{ relation }} lateral view explode(latency_histogram) as bucket, calls
+    select {{ columns | join(', ') }}, explode(latency_histogram) as (bucket, calls) from {{ relation }}
 {%- endmacro %}
 
 {# The latency below which a share of the calls lies, out of rows (bucket, calls, calls_up_to, all_calls) of one group:
