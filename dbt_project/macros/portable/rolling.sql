@@ -61,7 +61,7 @@ sum({{ value }}) filter (
     where {{ day }} >= {{ add_days(until, -60) }} and {{ day }} < {{ add_days(until, -30) }}
 ) as {{ name }}_30d_before,
 {% for days in half_lives %}
-sum({{ value }} * power(0.5, {{ days_between(day, until) }} / {{ days }}.0)) as {{ name }}_half_{{ days }}d,
+sum({{ value }} * power(0.5, {{ days_between(day, until) }} / {{ days }}e0)) as {{ name }}_half_{{ days }}d,
 {% endfor %}
 sum({{ value }}) as {{ name }}_ever,
 {% endmacro %}

@@ -307,7 +307,7 @@ measures as (
         inputs.*,
         -- who has never called has no trend; who has fallen silent has one of 0
         case
-            when calls_30d > 0 then calls_7d / (calls_30d * 7 / 30.0)
+            when calls_30d > 0 then calls_7d / (cast(calls_30d as double) * 7 / 30)
             when last_call_day is not null then 0.0
         end as usage_trend,
         case when last_call_day is not null then features_used / nullif(cast(features.features as double), 0) end as feature_adoption,
