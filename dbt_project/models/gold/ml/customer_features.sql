@@ -311,10 +311,10 @@ billed_then as (
         subs.subscription_id,
         subs.as_of_date,
         max(billed.billing_period_end) as period_end,
-        {{ arg_max('billed.quantity', '(billed.billing_period_end, billed.quantity)') }} as quantity,
+        {{ arg_max('billed.quantity', '(billed.billing_period_end, billed.billing_period_start, billed.quantity)') }} as quantity,
         {{ arg_max(
             seconds_between('billed.billing_period_start', 'billed.billing_period_end'),
-            '(billed.billing_period_end, billed.quantity)',
+            '(billed.billing_period_end, billed.billing_period_start, billed.quantity)',
         ) }} as period_seconds
     from subscriptions_then as subs
     inner join billed_lines as billed
@@ -511,7 +511,7 @@ final as (
         tier,
         {% for number in numbers %}
         {# rounded, so that sums taken in another order are the same #}
-        cast(round({{ number }}, 6) as double) as {{ number }}{{ "," if not loop.last }}
+        cast({{ rounded(number, 6) }} as double) as {{ number }}{{ "," if not loop.last }}
         {% endfor %}
     from described
 
