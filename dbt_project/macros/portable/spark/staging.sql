@@ -7,7 +7,7 @@
 {% macro spark_staged(compiled_code) -%}
     {%- set state = namespace(code=compiled_code) -%}
     {%- for name in config.get('computed_once', []) + config.get('by_rounds', []) -%}
-        {%- set begin = modules.re.search('(?:^|\n)(?:with\\s+)?' ~ name ~ ' as \\(', state.code) -%}
+        {%- set begin = modules.re.search('(?:^|\n)(?:with\\s+)?' ~ name ~ ' as\\s+\\(', state.code) -%}
         {%- if begin is none -%}
             {%- do exceptions.raise_compiler_error("computed_once: there is no CTE '" ~ name ~ "'") -%}
         {%- endif -%}

@@ -6,6 +6,7 @@
     unique_key='customer_id',
     fingerprints='int_customer_month_fingerprints',
     post_hook=take_in('int_customer_month_fingerprints'),
+    computed_once=['paid_items', 'seen'],
 ) }}
 -- depends_on: {{ ref('int_customer_month_fingerprints') }}
 with

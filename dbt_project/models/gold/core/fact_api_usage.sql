@@ -5,6 +5,7 @@
     materialized='incremental',
     incremental_strategy='rebuild_days',
     unique_key='id',
+    partition_by='date_partition',
 ) }}
 
 -- depends_on: {{ ref('int_removed_api_calls') }}

@@ -6,6 +6,7 @@
     unique_key='customer_id',
     fingerprints='int_customer_month_fingerprints',
     post_hook=take_in('int_customer_month_fingerprints'),
+    computed_once=['starts_by_currency'],
 ) }}
 -- depends_on: {{ ref('int_customer_month_fingerprints') }}
 {%- set lengths = [1, 3, 6, 12] %}

@@ -1,4 +1,5 @@
 -- one row per subscription, instant and thing that happened to it
+{{ config(computed_once=['pairs']) }}
 with versions as (
     select * from {{ ref('int_subscription_versions') }}
 ),

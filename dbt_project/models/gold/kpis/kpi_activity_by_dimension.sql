@@ -1,6 +1,7 @@
 -- one row per month, dimension (all, tier, plan, industry, country) and value: what its customers called, asked support, and how they are.
 --
 -- A customer counts where it stood when the month ended; in the running month, where it stands. Calls of unknown customers have no place here.
+{{ config(computed_once=['customer_months']) }}
 {%- set dimensions = ['tier', 'plan', 'industry', 'country'] %}
 
 with

@@ -2,6 +2,7 @@
 --
 -- A state (such as MRR) is that of the period's last day; a sum is over its days; a ratio is of the period's own sums, a
 -- percentile of its own histogram. Amounts are in the reporting currency at the rates of their day.
+{{ config(computed_once=['last_days']) }}
 {%- set states = {
     'mrr': ('mrr_amount', 'money'), 'arr': ('arr_amount', 'money'), 'arpa': ('arpa_amount', 'money'),
     'customers_total': ('customers_total', 'count'), 'customers_paying': ('customers_paying', 'count'),

@@ -1,4 +1,5 @@
 -- one row per month, dimension (plan, industry, tier, country, currency) and value: recurring revenue, retention and net revenue
+{{ config(computed_once=['retained']) }}
 {%- set dimensions = ['plan', 'industry', 'tier', 'country', 'currency'] %}
 {%- set moves = ['new', 'expansion', 'contraction', 'churn', 'reactivation', 'fx'] %}
 {%- set states = [

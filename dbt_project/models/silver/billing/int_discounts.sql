@@ -1,4 +1,5 @@
 -- one row per discount, wherever it was seen, with its coupon's terms and the instants between which it holds
+{{ config(computed_once=['discounts']) }}
 with events as (
     select * from {{ ref('int_stripe_events') }}
 ),

@@ -5,6 +5,7 @@
     unique_key='customer_id',
     fingerprints='int_customer_billing_fingerprints',
     post_hook=take_in('int_customer_billing_fingerprints'),
+    computed_once=['taken_entries', 'returned_entries'],
 ) }}
 -- depends_on: {{ ref('int_customer_billing_fingerprints') }}
 with

@@ -4,6 +4,7 @@
     incremental_strategy='replace_touched',
     unique_key='subscription_id',
     touched_by='int_subscription_loads',
+    computed_once=['known', 'seen_points'],
 ) }}
 {% set listed_columns = stripe_subscription_item('fields') %}
 {% set item_columns = stripe_head('fields') ~ ',' ~ stripe_invoice_item('fields') %}

@@ -10,6 +10,8 @@
     materialized='incremental',
     incremental_strategy='rebuild_days',
     unique_key='request_id',
+    computed_once=['landed'],
+    partition_by='date_partition',
 ) }}
 
 -- depends_on: {{ ref('int_removed_api_calls') }}
