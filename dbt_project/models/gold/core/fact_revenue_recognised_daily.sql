@@ -30,12 +30,9 @@ alike as (
 ),
 
 service_days as (
-    select
-        *,
-        {{ each_number(
-            '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('alike') ~ ', ' ~ last_known_day() ~ ')')
-        ) }} as day_number
-    from alike
+    {{ each_number(
+        'alike', 'day_number', '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('alike') ~ ', ' ~ last_known_day() ~ ')')
+    ) }}
 ),
 
 dated as (

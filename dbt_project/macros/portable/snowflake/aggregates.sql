@@ -1,0 +1,56 @@
+{# Aggregates, hashes and exact numbers on Snowflake. Whole numbers are NUMBER(38, 0). #}
+
+{% macro snowflake__key_hash(key) -%}
+    hash({{ key }})
+{%- endmacro %}
+
+{% macro snowflake__row_print(columns) -%}
+    cast(hash({{ columns | join(', ') }}) as number(38, 0))
+{%- endmacro %}
+
+{% macro snowflake__arg_max(value, rank) -%}
+    max_by({{ value }}, {{ rank }})
+{%- endmacro %}
+
+{% macro snowflake__arg_min(value, rank) -%}
+    min_by({{ value }}, {{ rank }})
+{%- endmacro %}
+
+{% macro snowflake__percentile(value, share) -%}
+    percentile_cont({{ share }}) within group (order by {{ value }})
+{%- endmacro %}
+
+{% macro snowflake__whole_number(text) -%}
+    case when regexp_like({{ text }}, '[+-]?[0-9]+') then cast({{ text }} as bigint) end
+{%- endmacro %}
+
+{# REGEXP_LIKE looks at the whole text. #}
+{% macro snowflake__is_text_like(text, pattern) -%}
+    regexp_like({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro snowflake__big_integer() -%}
+    number(38, 0)
+{%- endmacro %}
+
+{# A quotient of NUMBERs has six places only: what it rounds off is taken away before the division. #}
+{% macro snowflake__whole_quotient(dividend, divisor) -%}
+    {{ snowflake__floor_quotient(dividend, divisor) }}
+{%- endmacro %}
+
+{% macro snowflake__floor_quotient(a, b) -%}
+    cast((({{ a }}) - ((({{ a }}) % ({{ b }})) + ({{ b }})) % ({{ b }})) / ({{ b }}) as number(38, 0))
+{%- endmacro %}
+
+{% macro snowflake__half_up_quotient(a, b) -%}
+    (sign({{ a }}) * {{ snowflake__floor_quotient('2 * abs(' ~ a ~ ') + (' ~ b ~ ')', '2 * (' ~ b ~ ')') }})
+{%- endmacro %}
+
+{# A cast that fails names in its message what was to be cast. #}
+{% macro snowflake__rate_or_error(rate, currency, day) -%}
+    case
+        when {{ rate }} is null and {{ currency }} is not null
+            then cast('no exchange rate from ' || {{ currency }} || ' to {{ var("reporting_currency") }} on ' || cast({{ day }} as varchar) as decimal(28, 12))
+        else {{ rate }}
+    end
+{%- endmacro %}
