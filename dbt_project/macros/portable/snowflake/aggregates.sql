@@ -1,11 +1,11 @@
-{# Aggregates, hashes and exact numbers on Snowflake. Whole numbers are NUMBER(38, 0). #}
+{# Aggregates, hashes and exact numbers on Snowflake. #}
 
 {% macro snowflake__key_hash(key) -%}
     hash({{ key }})
 {%- endmacro %}
 
 {% macro snowflake__row_print(columns) -%}
-    cast(hash({{ columns | join(', ') }}) as number(38, 0))
+    hash({{ columns | join(', ') }})
 {%- endmacro %}
 
 {% macro snowflake__arg_max(value, rank) -%}
@@ -29,8 +29,9 @@
     regexp_like({{ text }}, '{{ pattern }}')
 {%- endmacro %}
 
+{# Snowflake has 38 digits for every whole number; its emulator takes (38, 0) to mean 64 bits. #}
 {% macro snowflake__big_integer() -%}
-    number(38, 0)
+    number(37, 0)
 {%- endmacro %}
 
 {# A quotient of NUMBERs has six places only: what it rounds off is taken away before the division. #}
@@ -39,7 +40,7 @@
 {%- endmacro %}
 
 {% macro snowflake__floor_quotient(a, b) -%}
-    cast((({{ a }}) - ((({{ a }}) % ({{ b }})) + ({{ b }})) % ({{ b }})) / ({{ b }}) as number(38, 0))
+    cast((({{ a }}) - ((({{ a }}) % ({{ b }})) + ({{ b }})) % ({{ b }})) / ({{ b }}) as {{ snowflake__big_integer() }})
 {%- endmacro %}
 
 {% macro snowflake__half_up_quotient(a, b) -%}

@@ -55,8 +55,9 @@
     )
 {%- endmacro %}
 
+{# Of ids: a text with a quotation mark in it would stand there in other words. #}
 {% macro snowflake__array_text_contains(json, text) -%}
-    array_contains({{ text }}::variant, parse_json({{ json }})::array)
+    contains({{ json }}, '"' || {{ text }} || '"')
 {%- endmacro %}
 
 {% macro snowflake__items_text(json) -%}
@@ -66,18 +67,13 @@
             {{ text_at('items.value::varchar', 'id') }},
             coalesce({{ id_at('items.value::varchar', 'price') }}, {{ id_at('items.value::varchar', 'plan') }}, ''),
             coalesce({{ text_at('items.value::varchar', 'quantity') }}, ''),
-            {{ snowflake_ids_of('items.value:discounts') }},
-            {{ snowflake_ids_of('items.value:tax_rates') }},
+            coalesce({{ ids_text('items.value::varchar', 'discounts') }}, ''),
+            coalesce({{ ids_text('items.value::varchar', 'tax_rates') }}, ''),
             coalesce({{ text_at('items.value::varchar', 'current_trial.start_date') }}, ''),
             coalesce({{ text_at('items.value::varchar', 'current_trial.end_date') }}, '')
         ), ';') within group (order by {{ text_at('items.value::varchar', 'id') }})
         from table(flatten(input => parse_json({{ json }}))) as items
     )
-{%- endmacro %}
-
-{# The ids of an array within an item, as its own text: a list of lists can't be flattened within an expression. #}
-{% macro snowflake_ids_of(array) -%}
-    coalesce({{ array }}::varchar, '')
 {%- endmacro %}
 
 {# RFC 7396 by a function of the database (below): Snowflake has none of its own. #}

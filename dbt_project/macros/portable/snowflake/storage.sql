@@ -19,9 +19,9 @@
 
 {# One statement, and so all or nothing. #}
 {% macro snowflake__settle_newest(columns, kept, key) -%}
-    {{ return("insert overwrite into {{ this }} {{ settled_newest(" ~ (columns | tojson) ~ ", " ~ (kept | tojson) ~ ", '" ~ key ~ "') }}") }}
+    {{ return("create or replace table {{ this }} as {{ settled_newest(" ~ (columns | tojson) ~ ", " ~ (kept | tojson) ~ ", '" ~ key ~ "') }}") }}
 {%- endmacro %}
 
 {% macro snowflake__settle_copies(key, columns) -%}
-    {{ return("insert overwrite into {{ this }} {{ settled_copies('" ~ key ~ "', " ~ (columns | tojson) ~ ") }}") }}
+    {{ return("create or replace table {{ this }} as {{ settled_copies('" ~ key ~ "', " ~ (columns | tojson) ~ ") }}") }}
 {%- endmacro %}

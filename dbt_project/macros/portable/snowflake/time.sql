@@ -4,8 +4,8 @@
 {% macro snowflake__parse_instant(text) -%}
     case
         when substr({{ text }}, 5, 1) = '-' and regexp_like({{ text }}, '.*(Z|[+-][0-9]{2}:?[0-9]{2})')
-            then convert_timezone('UTC', try_to_timestamp_tz({{ text }}))::timestamp_ntz
-        when substr({{ text }}, 5, 1) = '-' then try_to_timestamp_ntz({{ text }})
+            then convert_timezone('UTC', try_cast({{ text }} as timestamp_tz))::timestamp_ntz
+        when substr({{ text }}, 5, 1) = '-' then try_cast({{ text }} as timestamp_ntz)
         when length(split_part({{ text }}, '.', 1)) >= 12 then to_timestamp_ntz(cast(try_to_decimal({{ text }}, 20, 3) * 1000 as bigint), 6)
         else to_timestamp_ntz(cast(try_to_decimal({{ text }}, 20, 6) * 1000000 as bigint), 6)
     end
@@ -29,7 +29,7 @@
 {%- endmacro %}
 
 {% macro snowflake__add_days(day, days) -%}
-    dateadd('day', {{ days }}, {{ day }})
+    cast(dateadd('day', {{ days }}, {{ day }}) as date)
 {%- endmacro %}
 
 {% macro snowflake__add_months(instant, months) -%}

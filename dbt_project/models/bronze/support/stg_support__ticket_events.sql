@@ -36,8 +36,8 @@ final as (
     select
         {{ field('record', 'id') }} as event_id,
         coalesce({{ field('change', 'id') }}, {{ field('record', 'id') }} || '-' || child_position) as change_id,
-        {{ field('record', 'ticket_id') }},
-        {{ field('record', 'updater_id') }},
+        {{ field('record', 'ticket_id') }} as ticket_id,
+        {{ field('record', 'updater_id') }} as updater_id,
         lower({{ field('change', 'status') }}) as status,
         lower({{ field('change', 'previous_value') }}) as previous_status,
         {{ parse_instant('coalesce(' ~ field('record', 'created_at') ~ ', ' ~ field('record', 'timestamp') ~ ')') }} as changed_at,

@@ -146,10 +146,9 @@ feature_uses as (
         customer_id,
         feature_name,
         date_partition,
-        lag(date_partition) over uses as previous_use,
-        lead(date_partition) over uses as next_use
+        lag(date_partition) over (partition by customer_id, feature_name order by date_partition) as previous_use,
+        lead(date_partition) over (partition by customer_id, feature_name order by date_partition) as next_use
     from feature_days
-    window uses as (partition by customer_id, feature_name order by date_partition)
 
 ),
 

@@ -113,7 +113,7 @@ instants as (
         changes.account_id,
         greatest(changes.happened_at, beginnings.begins_at) as happened_at,
         {% for attribute in attributes %}
-        {{ arg_max('value', '(changes.happened_at, source_rank, tie)') }} filter (where attribute = '{{ attribute }}') as {{ attribute }},
+        {{ arg_max('value', '(changes.happened_at, source_rank, tie)') }} filter (where attribute = '{{ attribute }}') as {{ attribute }}{{ "," if not loop.last }}
         {% endfor %}
     from changes
     inner join beginnings
@@ -128,10 +128,11 @@ filled as (
         account_id,
         happened_at,
         {% for attribute in attributes %}
-        last_value({{ attribute }} ignore nulls) over history as {{ attribute }},
+        last_value({{ attribute }} ignore nulls) over (
+            partition by account_id order by happened_at rows between unbounded preceding and current row
+        ) as {{ attribute }}{{ "," if not loop.last }}
         {% endfor %}
     from instants
-    window history as (partition by account_id order by happened_at rows between unbounded preceding and current row)
 
 ),
 
