@@ -55,3 +55,16 @@
         else {{ rate }}
     end
 {%- endmacro %}
+
+{# CONCAT_WS, LEAST and GREATEST are NULL as soon as one of their arguments is. A part that is NULL is empty here. #}
+{% macro snowflake__joined_parts(delimiter, parts) -%}
+    concat_ws('{{ delimiter }}', {% for part in parts %}coalesce(cast({{ part }} as varchar), ''){{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{% macro snowflake__least_known(one, other) -%}
+    least_ignore_nulls({{ one }}, {{ other }})
+{%- endmacro %}
+
+{% macro snowflake__greatest_known(one, other) -%}
+    greatest_ignore_nulls({{ one }}, {{ other }})
+{%- endmacro %}
