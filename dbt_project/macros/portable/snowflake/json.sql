@@ -16,8 +16,13 @@
     json_extract_path_text({{ column }}, '{{ path }}')
 {%- endmacro %}
 
+{# One or two keys, by columns: a path is a constant. #}
 {% macro snowflake__text_at_key(json, key) -%}
-    get_path(parse_json({{ json }}), replace({{ key }}, '/', '.'))::varchar
+    case
+        when contains({{ key }}, '/')
+            then get(get(parse_json({{ json }}), split_part({{ key }}, '/', 1)), split_part({{ key }}, '/', 2))::varchar
+        else get(parse_json({{ json }}), {{ key }})::varchar
+    end
 {%- endmacro %}
 
 {% macro snowflake__each_element(relation, columns, json, path) -%}

@@ -54,8 +54,8 @@ judged as (
             when 'week' then {{ var('weeks_per_year') }} when 'day' then {{ var('days_per_year') }}
         end as per_twelve,
         case
-            when divide_by > 1 and round_direction = 'up' then (quantity + divide_by - 1) // divide_by
-            when divide_by > 1 then quantity // divide_by
+            when divide_by > 1 and round_direction = 'up' then {{ whole_quotient('quantity + divide_by - 1', 'divide_by') }}
+            when divide_by > 1 then {{ whole_quotient('quantity', 'divide_by') }}
             else quantity
         end as billed_quantity
     from segments
