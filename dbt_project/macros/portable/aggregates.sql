@@ -170,3 +170,12 @@
 {% macro default__greatest_known(one, other) -%}
     greatest({{ one }}, {{ other }})
 {%- endmacro %}
+
+{# The last value that is not NULL, before an `over (…)`. #}
+{% macro last_known(value) -%}
+    {{ return(adapter.dispatch('last_known', 'warehouse')(value)) }}
+{%- endmacro %}
+
+{% macro default__last_known(value) -%}
+    last_value({{ value }} ignore nulls)
+{%- endmacro %}

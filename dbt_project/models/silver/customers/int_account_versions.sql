@@ -128,7 +128,7 @@ filled as (
         account_id,
         happened_at,
         {% for attribute in attributes %}
-        last_value({{ attribute }} ignore nulls) over (
+        {{ last_known(attribute) }} over (
             partition by account_id order by happened_at rows between unbounded preceding and current row
         ) as {{ attribute }}{{ "," if not loop.last }}
         {% endfor %}
