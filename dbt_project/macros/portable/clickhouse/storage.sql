@@ -6,7 +6,7 @@
 {# A model's SQL as ClickHouse takes it. Names of types are case-sensitive, and TIMESTAMP would be whole seconds up to 2106. A column of a table
    that shares its name with another table's would keep the table in its name: one that stands alone on its line is given its own. #}
 {% macro clickhouse_sql(sql) -%}
-    {%- set named = namespace(sql=modules.re.sub('(?m)^(\\s+)(\\w+)[.](\\w+)(,?)$', '\\1\\2.\\3 as \\3\\4', sql)) -%}
+    {%- set named = namespace(sql=modules.re.sub('(?m)^( {4,12})(\\w+)[.](\\w+)(,?)$', '\\1\\2.\\3 as \\3\\4', sql)) -%}
     {%- for name, own in {'string': 'String', 'timestamp': 'DateTime64(6)', 'date': 'Date32'}.items() -%}
         {%- set named.sql = modules.re.sub('\\bas ' ~ name ~ '\\)', 'as ' ~ own ~ ')', named.sql) -%}
     {%- endfor -%}
