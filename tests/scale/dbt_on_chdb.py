@@ -1,8 +1,8 @@
-"""dbt on chdb, ClickHouse as a library: load what dbt reads, run one dbt command, keep gold as Parquet.
+"""dbt on chdb, ClickHouse as a library: load what dbt reads, run dbt, keep gold as Parquet.
 
 dbt-clickhouse speaks to a server; here its client is one that asks the library.
 
-Reads: a JSON file {"tables": {"schema.name": Parquet files}, "dbt": dbt's words, "gold": a folder, "engine": a folder}.
+Reads: a JSON file {"tables": {"schema.name": Parquet files}, "dbt": dbt's words, a list a command, "gold": a folder, "engine": a folder}.
 Run: `python -m tests.scale.dbt_on_chdb work.json`, in a process of its own.
 """
 
@@ -72,7 +72,7 @@ def main(work: dict) -> bool:
             f"create or replace table {schema}.{name} engine = MergeTree order by tuple() as select * from file('{files}', Parquet)"
         )
     with mock.patch("dbt.adapters.clickhouse.connections.get_db_client", LibraryClient):
-        success = dbtRunner().invoke(work["dbt"]).success
+        success = all([dbtRunner().invoke(words).success for words in work["dbt"]])
     names = session.query("select name from system.tables where database = 'gold' and engine = 'MergeTree'", "TabSeparated").data().split()
     for name in names:
         file = Path(work["gold"]) / f"{name}.parquet"

@@ -1,6 +1,6 @@
-"""dbt on fakesnow, an emulator of Snowflake on DuckDB: load what dbt reads, run one dbt command, keep gold as Parquet.
+"""dbt on fakesnow, an emulator of Snowflake on DuckDB: load what dbt reads, run dbt, keep gold as Parquet.
 
-Reads: a JSON file {"tables": {"schema.name": Parquet files}, "dbt": dbt's words, "gold": a folder}.
+Reads: a JSON file {"tables": {"schema.name": Parquet files}, "dbt": dbt's words, a list a command, "gold": a folder}.
 Run: `python -m tests.scale.dbt_on_fakesnow work.json`, in a process of its own: it takes the place of Snowflake's connector.
 """
 
@@ -34,7 +34,7 @@ def main(work: dict) -> bool:
             duck.execute(
                 f"create table {DATABASE}.{schema}.{name} as select {listed} from read_parquet('{files}', hive_partitioning = false)"
             )
-        success = dbtRunner().invoke(work["dbt"]).success
+        success = all([dbtRunner().invoke(words).success for words in work["dbt"]])
         for (name,) in duck.execute(
             "select table_name from duckdb_tables() where database_name = ? and schema_name = 'GOLD'", [DATABASE]
         ).fetchall():

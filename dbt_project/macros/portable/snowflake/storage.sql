@@ -25,3 +25,8 @@
 {% macro snowflake__settle_copies(key, columns) -%}
     {{ return("create or replace table {{ this }} as {{ settled_copies('" ~ key ~ "', " ~ (columns | tojson) ~ ") }}") }}
 {%- endmacro %}
+
+{# What a strategy reads twice is a table; an ordinary name, as its emulator has no temporary ones in a schema. #}
+{% macro dbt_snowflake_get_tmp_relation_type(strategy, unique_key, language) -%}
+    {{ return('transient') }}
+{%- endmacro %}
