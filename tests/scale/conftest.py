@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scale.engines import AS_OF
-from warehouse.settings import Settings, load_settings
+from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -26,4 +25,4 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             [warehouse, *words], check=True, cwd=home,
             env=os.environ | {"WAREHOUSE_HOME": str(home / "data")},
         )  # fmt: skip
-    return load_settings(WAREHOUSE_HOME=home / "data", WAREHOUSE_AS_OF=AS_OF)
+    return Settings(WAREHOUSE_HOME=home / "data")
