@@ -34,7 +34,9 @@ class LibraryClient(ChClientWrapper):
 
     def query(self, sql: str, **kwargs: object) -> SimpleNamespace:
         said = json.loads(self._ask(sql, "JSONCompact") or '{"meta": [], "data": []}')
-        return SimpleNamespace(result_set=said["data"], column_names=[column["name"] for column in said["meta"]])
+        return SimpleNamespace(
+            result_set=said["data"], column_names=[column["name"] for column in said["meta"]]
+        )
 
     def command(self, sql: str, **kwargs: object) -> str | int:
         said = self._ask(sql, "TabSeparated").strip()
@@ -45,7 +47,9 @@ class LibraryClient(ChClientWrapper):
         return [ClickHouseColumn.create(column["name"], column["type"]) for column in said["meta"]]
 
     def get_ch_setting(self, setting_name: str) -> tuple[str, int]:
-        return self._ask(f"select value from system.settings where name = '{setting_name}'", "TabSeparated").strip(), 0
+        return self._ask(
+            f"select value from system.settings where name = '{setting_name}'", "TabSeparated"
+        ).strip(), 0
 
     def close(self) -> None:
         """The session outlives dbt's connections."""
@@ -72,8 +76,15 @@ def main(work: dict) -> bool:
             f"create or replace table {schema}.{name} engine = MergeTree order by tuple() as select * from file('{files}', Parquet)"
         )
     with mock.patch("dbt.adapters.clickhouse.connections.get_db_client", LibraryClient):
-        success = all([dbtRunner().invoke(words).success for words in work["dbt"]])
-    names = session.query("select name from system.tables where database = 'gold' and engine = 'MergeTree'", "TabSeparated").data().split()
+        success = all(dbtRunner().invoke(words).success for words in work["dbt"])
+    names = (
+        session.query(
+            "select name from system.tables where database = 'gold' and engine = 'MergeTree'",
+            "TabSeparated",
+        )
+        .data()
+        .split()
+    )
     for name in names:
         file = Path(work["gold"]) / f"{name}.parquet"
         session.query(f"select * from gold.{name} into outfile '{file}' truncate format Parquet")

@@ -29,14 +29,17 @@ def main(work: dict) -> bool:
         for table, files in work["tables"].items():
             schema, name = table.upper().split(".")
             duck.execute(f"create schema if not exists {DATABASE}.{schema}")
-            columns = duck.execute(f"describe select * from read_parquet('{files}', hive_partitioning = false)").fetchall()
+            columns = duck.execute(
+                f"describe select * from read_parquet('{files}', hive_partitioning = false)"
+            ).fetchall()
             listed = ", ".join(f'"{column[0]}" as "{column[0].upper()}"' for column in columns)
             duck.execute(
                 f"create table {DATABASE}.{schema}.{name} as select {listed} from read_parquet('{files}', hive_partitioning = false)"
             )
-        success = all([dbtRunner().invoke(words).success for words in work["dbt"]])
+        success = all(dbtRunner().invoke(words).success for words in work["dbt"])
         for (name,) in duck.execute(
-            "select table_name from duckdb_tables() where database_name = ? and schema_name = 'GOLD'", [DATABASE]
+            "select table_name from duckdb_tables() where database_name = ? and schema_name = 'GOLD'",
+            [DATABASE],
         ).fetchall():
             file = Path(work["gold"]) / f"{name.lower()}.parquet"
             duck.execute(f"copy {DATABASE}.GOLD.{name} to '{file}' (format parquet)")

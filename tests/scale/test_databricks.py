@@ -14,4 +14,7 @@ pytestmark = [pytest.mark.scale, needs("dbt.adapters.databricks")]
 
 def test_every_model_is_compiled(tmp_path: Path) -> None:
     settings = Settings(WAREHOUSE_HOME=tmp_path / "data")
-    assert compiled(settings, "databricks", "tests.scale.compiled_for_databricks", tmp_path / "run") == models()
+    assert (
+        compiled(settings, "databricks", "tests.scale.compiled_for_databricks", tmp_path / "run")
+        == models()
+    )

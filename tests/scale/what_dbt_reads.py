@@ -27,7 +27,9 @@ def _lake(lake: Path) -> Iterator[tuple[tuple[str, str], str]]:
 
 def _written_by_python(settings: Settings, folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
     with duckdb.connect(settings.warehouse_db, read_only=True) as con:
-        for (name,) in con.execute("select table_name from duckdb_tables() where schema_name = 'ml'").fetchall():
+        for (name,) in con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'ml'"
+        ).fetchall():
             file = folder / f"ml.{name}.parquet"
             con.execute(f"copy ml.{name} to '{file}' (format parquet)")
             yield ("ml", name), str(file)
