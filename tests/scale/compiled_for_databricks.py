@@ -26,7 +26,7 @@ def nothing_is_there(*args: object, **kwargs: object) -> None:
 def main(work: dict) -> bool:
     with mock.patch.object(DatabricksAdapter, "get_relation", nothing_is_there):
         return all(
-            [dbtRunner().invoke([*words, *WITHOUT_CONNECTION]).success for words in work["dbt"]]
+            dbtRunner().invoke([*words, *WITHOUT_CONNECTION]).success for words in work["dbt"]
         )
 
 
