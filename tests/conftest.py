@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests import parsed
 
 MAIN = sys.modules["__main__"]
-SHARED = ("tests/road/", "tests/ml/")
+SHARED = ("tests/road/", "tests/ml/", "tests/scale/")
 
 
 class ByFile(LoadScopeScheduling):

@@ -159,8 +159,12 @@ drop table {{ settled }}
 {%- endmacro -%}
 
 {%- macro spark_settled_newest(columns, kept, key) -%}
-{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
-{%- set settled -%}
+{{ spark_written_anew(this, settled_newest(columns, kept, key)) }}
+{%- endmacro -%}
+
+{#- This table as it is once settled, as a select. -#}
+{%- macro settled_newest(columns, kept, key) -%}
+{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | map('lower') | list -%}
 with looks as (
     select
         *,
@@ -194,8 +198,6 @@ select
     {%- endfor %}
 from ranked
 where newness = 1
-{%- endset -%}
-{{ spark_written_anew(this, settled) }}
 {%- endmacro -%}
 
 {#- A post-hook: of copies of one thing, landed more than once, the one with the smallest content remains. -#}
@@ -229,8 +231,11 @@ drop table {{ settled }}
 {%- endmacro -%}
 
 {%- macro spark_settled_copies(key, columns) -%}
-{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
-{%- set settled -%}
+{{ spark_written_anew(this, settled_copies(key, columns)) }}
+{%- endmacro -%}
+
+{%- macro settled_copies(key, columns) -%}
+{%- set all = adapter.get_columns_in_relation(this) | map(attribute='name') | map('lower') | list -%}
 select
     {%- for name in all %}
     {{ 'last_load_id as load_id' if name == 'load_id' else name }}{{ ',' if not loop.last }}
@@ -243,6 +248,4 @@ from (
     from {{ this }}
 ) as copies
 where place = 1
-{%- endset -%}
-{{ spark_written_anew(this, settled) }}
 {%- endmacro -%}

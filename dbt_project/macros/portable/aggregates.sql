@@ -159,12 +159,38 @@
     array_join(transform(array_sort(collect_list(struct({{ order_by }} as place, {{ value }} as text))), pair -> pair.text), '{{ delimiter }}')
 {%- endmacro %}
 
-{# As a window function: the last value up to the row that is not NULL. #}
+{# Texts within a row as one, to be compared with others of its kind; none of them being NULL makes it NULL. #}
+{% macro joined_parts(delimiter, parts) -%}
+    {{ return(adapter.dispatch('joined_parts', 'warehouse')(delimiter, parts)) }}
+{%- endmacro %}
+
+{% macro default__joined_parts(delimiter, parts) -%}
+    concat_ws('{{ delimiter }}', {{ parts | join(', ') }})
+{%- endmacro %}
+
+{# The smaller or the larger of two values; the one that is known where the other is NULL. #}
+{% macro least_known(one, other) -%}
+    {{ return(adapter.dispatch('least_known', 'warehouse')(one, other)) }}
+{%- endmacro %}
+
+{% macro default__least_known(one, other) -%}
+    least({{ one }}, {{ other }})
+{%- endmacro %}
+
+{% macro greatest_known(one, other) -%}
+    {{ return(adapter.dispatch('greatest_known', 'warehouse')(one, other)) }}
+{%- endmacro %}
+
+{% macro default__greatest_known(one, other) -%}
+    greatest({{ one }}, {{ other }})
+{%- endmacro %}
+
+{# The last value that is not NULL, before an `over (…)`. #}
 {% macro last_known(value) -%}
     {{ return(adapter.dispatch('last_known', 'warehouse')(value)) }}
 {%- endmacro %}
 
-{% macro duckdb__last_known(value) -%}
+{% macro default__last_known(value) -%}
     last_value({{ value }} ignore nulls)
 {%- endmacro %}
 

@@ -1,16 +1,16 @@
 {# Lists within a row. #}
 
-{# One row per element, as a select expression; empty and NULL lists give none. #}
-{% macro explode_list(column) -%}
-    {{ return(adapter.dispatch('explode_list', 'warehouse')(column)) }}
+{# A select of one row per element of a list: the named columns and the element under a name. Empty and NULL lists give none. #}
+{% macro each_of_list(relation, columns, list, name) -%}
+    {{ return(adapter.dispatch('each_of_list', 'warehouse')(relation, columns, list, name)) }}
 {%- endmacro %}
 
-{% macro duckdb__explode_list(column) -%}
-    unnest({{ column }})
+{% macro duckdb__each_of_list(relation, columns, list, name) -%}
+    select {{ (columns + ['unnest(' ~ list ~ ') as ' ~ name]) | join(', ') }} from {{ relation }}
 {%- endmacro %}
 
-{% macro spark__explode_list(column) -%}
-    explode({{ column }})
+{% macro spark__each_of_list(relation, columns, list, name) -%}
+    select {{ (columns + ['explode(' ~ list ~ ') as ' ~ name]) | join(', ') }} from {{ relation }}
 {%- endmacro %}
 
 {# NULL as a list of days. #}

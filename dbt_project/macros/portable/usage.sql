@@ -5,9 +5,7 @@
     from {{ ref('int_api_calls') }}
     where load_id > {{ since }}
     union
-    select {{ explode_list('also_seen_on') }} as date_partition
-    from {{ ref('int_api_calls') }}
-    where load_id > {{ since }} and also_seen_on is not null
+    {{ each_of_list('(select * from ' ~ ref('int_api_calls') ~ ' where load_id > ' ~ since ~ ') as calls', [], 'also_seen_on', 'date_partition') }}
     union
     select date_partition
     from {{ ref('int_removed_api_calls') }}

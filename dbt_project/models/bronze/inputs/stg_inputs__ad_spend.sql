@@ -15,13 +15,13 @@ landed as (
 final as (
 
     select
-        cast(record.{{ adapter.quote('date') }} as date) as spent_on,
-        record.channel as channel,
-        record.campaign as campaign,
-        upper(record.currency) as currency,
-        {{ whole_number('record.spend_minor') }} as spend_minor,
-        {{ whole_number('record.impressions') }} as impressions,
-        {{ whole_number('record.clicks') }} as clicks,
+        cast({{ field('record', 'date') }} as date) as spent_on,
+        {{ field('record', 'channel') }} as channel,
+        {{ field('record', 'campaign') }} as campaign,
+        upper({{ field('record', 'currency') }}) as currency,
+        {{ whole_number(field('record', 'spend_minor')) }} as spend_minor,
+        {{ whole_number(field('record', 'impressions')) }} as impressions,
+        {{ whole_number(field('record', 'clicks')) }} as clicks,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

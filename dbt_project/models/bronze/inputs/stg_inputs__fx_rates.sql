@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        cast(record.{{ adapter.quote('date') }} as date) as rate_on,
-        upper(record.base) as base,
-        upper(record.quote) as quote,
-        cast(record.rate as decimal(28, 12)) as rate,
-        record.source as rate_source,
+        cast({{ field('record', 'date') }} as date) as rate_on,
+        upper({{ field('record', 'base') }}) as base,
+        upper({{ field('record', 'quote') }}) as quote,
+        cast({{ field('record', 'rate') }} as decimal(28, 12)) as rate,
+        {{ field('record', 'source') }} as rate_source,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -15,12 +15,12 @@ landed as (
 final as (
 
     select
-        record.id as change_id,
-        record.account_id as account_id,
-        record.field as field,
-        record.old_value as old_value,
-        record.new_value as new_value,
-        {{ parse_instant('record.changed_at') }} as changed_at,
+        {{ field('record', 'id') }} as change_id,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ field('record', 'field') }} as field,
+        {{ field('record', 'old_value') }} as old_value,
+        {{ field('record', 'new_value') }} as new_value,
+        {{ parse_instant(field('record', 'changed_at')) }} as changed_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

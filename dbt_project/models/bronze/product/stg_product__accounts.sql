@@ -22,16 +22,16 @@ landed as (
 final as (
 
     select
-        record.id as account_id,
-        record.name as company_name,
-        record.email as email,
-        record.industry as industry,
-        record.country as country,
-        record.tier as tier,
-        {{ parse_instant('record.signup_at') }} as signup_at,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
-        {{ parse_instant('record.deleted_at') }} as deleted_at,
+        {{ field('record', 'id') }} as account_id,
+        {{ field('record', 'name') }} as company_name,
+        {{ field('record', 'email') }} as email,
+        {{ field('record', 'industry') }} as industry,
+        {{ field('record', 'country') }} as country,
+        {{ field('record', 'tier') }} as tier,
+        {{ parse_instant(field('record', 'signup_at')) }} as signup_at,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
+        {{ parse_instant(field('record', 'deleted_at')) }} as deleted_at,
         _load_id as load_id,
         _extracted_at as extracted_at,
         _removed_at as removed_at

@@ -15,12 +15,12 @@ landed as (
 final as (
 
     select
-        record.id as conversion_id,
-        record.experiment as experiment,
-        record.account_id as account_id,
-        {{ whole_number('record.value_minor') }} as value_minor,
-        upper(record.currency) as currency,
-        {{ parse_instant('record.converted_at') }} as converted_at,
+        {{ field('record', 'id') }} as conversion_id,
+        {{ field('record', 'experiment') }} as experiment,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ whole_number(field('record', 'value_minor')) }} as value_minor,
+        upper({{ field('record', 'currency') }}) as currency,
+        {{ parse_instant(field('record', 'converted_at')) }} as converted_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

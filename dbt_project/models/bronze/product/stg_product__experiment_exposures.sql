@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        record.id as exposure_id,
-        record.experiment as experiment,
-        record.variant as variant,
-        record.account_id as account_id,
-        {{ parse_instant('record.exposed_at') }} as exposed_at,
+        {{ field('record', 'id') }} as exposure_id,
+        {{ field('record', 'experiment') }} as experiment,
+        {{ field('record', 'variant') }} as variant,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ parse_instant(field('record', 'exposed_at')) }} as exposed_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

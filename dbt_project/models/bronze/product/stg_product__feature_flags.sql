@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        record.id as flag_id,
-        record.account_id as account_id,
-        record.feature as feature,
-        {{ boolean_text('record.enabled') }} as is_enabled,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as flag_id,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ field('record', 'feature') }} as feature,
+        {{ boolean_text(field('record', 'enabled')) }} as is_enabled,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        record.id as login_id,
-        record.user_id as user_id,
-        record.account_id as account_id,
-        {{ whole_number('record.session_seconds') }} as session_seconds,
-        {{ parse_instant('record.logged_in_at') }} as logged_in_at,
+        {{ field('record', 'id') }} as login_id,
+        {{ field('record', 'user_id') }} as user_id,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ whole_number(field('record', 'session_seconds')) }} as session_seconds,
+        {{ parse_instant(field('record', 'logged_in_at')) }} as logged_in_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        record.id as answer_id,
-        record.account_id as account_id,
-        record.kind as survey_kind,
-        {{ whole_number('record.score') }} as score,
-        {{ parse_instant('record.answered_at') }} as answered_at,
+        {{ field('record', 'id') }} as answer_id,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ field('record', 'kind') }} as survey_kind,
+        {{ whole_number(field('record', 'score')) }} as score,
+        {{ parse_instant(field('record', 'answered_at')) }} as answered_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

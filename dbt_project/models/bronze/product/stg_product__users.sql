@@ -22,13 +22,13 @@ landed as (
 final as (
 
     select
-        record.id as user_id,
-        record.account_id as account_id,
-        record.email as email,
-        record.name as user_name,
-        record.role as role,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as user_id,
+        {{ field('record', 'account_id') }} as account_id,
+        {{ field('record', 'email') }} as email,
+        {{ field('record', 'name') }} as user_name,
+        {{ field('record', 'role') }} as role,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at,
         _removed_at as removed_at

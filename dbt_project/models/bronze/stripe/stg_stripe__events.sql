@@ -6,7 +6,7 @@ with source as (
 
 opened as (
     select
-        {{ opened('_raw', columns ~ 'fields.' ~ adapter.quote('data')) }},
+        {{ opened('_raw', columns ~ field('fields', 'data')) }},
         {{- landing_columns() }}
     from source
 ),
@@ -15,24 +15,24 @@ opened as (
 opened_data as (
     select
         *,
-        {{ opened_fields('fields.' ~ adapter.quote('data'), ['object', 'previous_attributes']) }} as data_fields
+        {{ opened_fields(field('fields', 'data'), ['object', 'previous_attributes']) }} as data_fields
     from opened
 ),
 
 opened_objects as (
     select
         *,
-        {{ opened_fields('data_fields.' ~ adapter.quote('object'), ['object', 'id']) }} as object_fields
+        {{ opened_fields(field('data_fields', 'object'), ['object', 'id']) }} as object_fields
     from opened_data
 ),
 
 final as (
     select
         {{- columns }},
-        object_fields.{{ adapter.quote('object') }} as object_type,
-        object_fields.{{ adapter.quote('id') }} as subject_id,
-        data_fields.{{ adapter.quote('object') }} as object_json,
-        data_fields.{{ adapter.quote('previous_attributes') }} as previous_json,
+        {{ field('object_fields', 'object') }} as object_type,
+        {{ field('object_fields', 'id') }} as subject_id,
+        {{ field('data_fields', 'object') }} as object_json,
+        {{ field('data_fields', 'previous_attributes') }} as previous_json,
         raw_json,
         extracted_at,
         load_id

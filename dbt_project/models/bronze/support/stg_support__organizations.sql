@@ -21,11 +21,11 @@ landed as (
 final as (
 
     select
-        record.id as organization_id,
-        record.external_id as external_id,
-        record.name as organization_name,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as organization_id,
+        {{ field('record', 'external_id') }} as external_id,
+        {{ field('record', 'name') }} as organization_name,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -15,12 +15,12 @@ landed as (
 final as (
 
     select
-        record.id as rating_id,
-        record.ticket_id as ticket_id,
-        record.requester_id as requester_id,
-        record.score as score,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as rating_id,
+        {{ field('record', 'ticket_id') }} as ticket_id,
+        {{ field('record', 'requester_id') }} as requester_id,
+        {{ field('record', 'score') }} as score,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

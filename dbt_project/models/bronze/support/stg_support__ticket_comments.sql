@@ -15,11 +15,11 @@ landed as (
 final as (
 
     select
-        record.id as comment_id,
-        record.ticket_id as ticket_id,
-        record.author_id as author_id,
-        {{ boolean_text('record.' ~ adapter.quote('public')) }} as is_public,
-        {{ parse_instant('record.created_at') }} as created_at,
+        {{ field('record', 'id') }} as comment_id,
+        {{ field('record', 'ticket_id') }} as ticket_id,
+        {{ field('record', 'author_id') }} as author_id,
+        {{ boolean_text(field('record', 'public')) }} as is_public,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

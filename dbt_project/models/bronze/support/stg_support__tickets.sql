@@ -15,16 +15,16 @@ landed as (
 final as (
 
     select
-        record.id as ticket_id,
-        record.organization_id as organization_id,
-        record.requester_id as requester_id,
-        record.assignee_id as assignee_id,
-        record.subject as subject,
-        record.status as status,
-        record.priority as priority,
-        record.{{ adapter.quote('type') }} as ticket_type,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as ticket_id,
+        {{ field('record', 'organization_id') }} as organization_id,
+        {{ field('record', 'requester_id') }} as requester_id,
+        {{ field('record', 'assignee_id') }} as assignee_id,
+        {{ field('record', 'subject') }} as subject,
+        {{ field('record', 'status') }} as status,
+        {{ field('record', 'priority') }} as priority,
+        {{ field('record', 'type') }} as ticket_type,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -21,13 +21,13 @@ landed as (
 final as (
 
     select
-        record.id as user_id,
-        record.organization_id as organization_id,
-        record.role as role,
-        record.email as email,
-        record.name as user_name,
-        {{ parse_instant('record.created_at') }} as created_at,
-        {{ parse_instant('record.updated_at') }} as updated_at,
+        {{ field('record', 'id') }} as user_id,
+        {{ field('record', 'organization_id') }} as organization_id,
+        {{ field('record', 'role') }} as role,
+        {{ field('record', 'email') }} as email,
+        {{ field('record', 'name') }} as user_name,
+        {{ parse_instant(field('record', 'created_at')) }} as created_at,
+        {{ parse_instant(field('record', 'updated_at')) }} as updated_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

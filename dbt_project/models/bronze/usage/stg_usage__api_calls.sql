@@ -15,17 +15,17 @@ landed as (
 final as (
 
     select
-        record.request_id as request_id,
-        record.customer_id as customer_id,
-        record.endpoint as endpoint,
-        record.method as method,
+        {{ field('record', 'request_id') }} as request_id,
+        {{ field('record', 'customer_id') }} as customer_id,
+        {{ field('record', 'endpoint') }} as endpoint,
+        {{ field('record', 'method') }} as method,
         -- what a CSV leaves empty is absent
-        nullif(record.feature, '') as feature,
-        nullif(record.region, '') as region,
-        cast(record.status_code as integer) as status_code,
-        cast(record.response_time_ms as decimal(18, 3)) as response_time_ms,
-        {{ whole_number('record.bytes_processed') }} as bytes_processed,
-        {{ parse_instant('record.' ~ adapter.quote('timestamp')) }} as called_at,
+        nullif({{ field('record', 'feature') }}, '') as feature,
+        nullif({{ field('record', 'region') }}, '') as region,
+        cast({{ field('record', 'status_code') }} as integer) as status_code,
+        cast({{ field('record', 'response_time_ms') }} as decimal(18, 3)) as response_time_ms,
+        {{ whole_number(field('record', 'bytes_processed')) }} as bytes_processed,
+        {{ parse_instant(field('record', 'timestamp')) }} as called_at,
         _load_id as load_id,
         _extracted_at as extracted_at
     from landed

@@ -15,8 +15,8 @@ landed as (
 final as (
 
     select
-        record.request_id as request_id,
-        {{ parse_instant('record.' ~ adapter.quote('timestamp')) }} as called_at,
+        {{ field('record', 'request_id') }} as request_id,
+        {{ parse_instant(field('record', 'timestamp')) }} as called_at,
         load_id
     from landed
 

@@ -12,7 +12,7 @@
 
 {% set columns = [
     'id', 'customer_id', 'source_customer_id', 'request_id', 'endpoint', 'method', 'feature', 'region', 'response_code', 'is_success',
-    'response_time_ms', 'bytes_processed', 'compute_units', adapter.quote('timestamp'), 'date_partition', 'load_id',
+    'response_time_ms', 'bytes_processed', 'compute_units', quoted('timestamp'), 'date_partition', 'load_id',
 ] %}
 
 with
@@ -60,7 +60,7 @@ api_usage as (
         calls.response_time_ms,
         calls.bytes_processed,
         calls.compute_units,
-        calls.called_at as {{ adapter.quote('timestamp') }},
+        calls.called_at as {{ quoted('timestamp') }},
         calls.date_partition,
         calls.load_id
     from calls

@@ -146,10 +146,9 @@ feature_uses as (
         customer_id,
         feature_name,
         date_partition,
-        lag(date_partition) over uses as previous_use,
-        lead(date_partition) over uses as next_use
+        lag(date_partition) over (partition by customer_id, feature_name order by date_partition) as previous_use,
+        lead(date_partition) over (partition by customer_id, feature_name order by date_partition) as next_use
     from feature_days
-    window uses as (partition by customer_id, feature_name order by date_partition)
 
 ),
 
@@ -313,7 +312,7 @@ measures as (
         case when last_call_day is not null then features_used / nullif(cast(features.features as double), 0) end as feature_adoption,
         case when is_at_desk then cast(tickets_open as double) end as support_load,
         case when severity is not null then cast(coalesce(days_behind, 0) as double) end as payment_status,
-        cast({{ days_between('greatest(last_call_day, ' ~ reporting_date('last_login_at') ~ ')', 'date_day') }} as double) as recency
+        cast({{ days_between(greatest_known('last_call_day', reporting_date('last_login_at')), 'date_day') }} as double) as recency
     from inputs
     cross join features
 

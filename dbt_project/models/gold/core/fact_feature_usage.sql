@@ -66,8 +66,8 @@ feature_days as (
         cast(count(*) as bigint) as usage_count,
         cast(count(*) filter (where is_success) as bigint) as successful_count,
         cast(sum(compute_units) as decimal(28, 6)) as compute_units,
-        min({{ adapter.quote('timestamp') }}) as first_used_at,
-        max({{ adapter.quote('timestamp') }}) as last_used_at,
+        min({{ quoted('timestamp') }}) as first_used_at,
+        max({{ quoted('timestamp') }}) as last_used_at,
         date_partition,
         max(load_id) as load_id
     from calls

@@ -22,16 +22,12 @@ revenue as (
         {{ month_of('least(greatest(date_partition, ' ~ recognised_to_on('fact_revenue') ~ '), ' ~ last_known_day() ~ ')') }}
             as last_month
     from {{ ref('fact_revenue') }} as fact_revenue
-    where amount_minor <> 0
+    where amount_minor <> 0 and least(date_partition, recognised_from_on) <= {{ last_known_day() }}
 ),
 
 -- a month's numbers need what was recognised by its end and by the end of the one before, nothing in between
 entry_months as (
-    select
-        *,
-        {{ each_number('0', months_between('first_month', 'last_month')) }} as month_number
-    from revenue
-    where least(date_partition, recognised_from_on) <= {{ last_known_day() }}
+    {{ each_number('revenue', 'month_number', '0', months_between('first_month', 'last_month')) }}
 ),
 
 dated as (

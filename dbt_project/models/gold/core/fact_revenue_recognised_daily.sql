@@ -1,4 +1,8 @@
 -- one row per day, currency and revenue type, from the first revenue to the last known day: booked, recognised, deferred and unbilled
+{% set days_so_far %}(
+            partition by calendar.currency, calendar.revenue_type
+            order by calendar.day rows between unbounded preceding and current row
+        ){% endset %}
 with revenue as (
     select * from {{ ref('fact_revenue') }}
     where amount_minor <> 0
@@ -30,12 +34,9 @@ alike as (
 ),
 
 service_days as (
-    select
-        *,
-        {{ each_number(
-            '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('alike') ~ ', ' ~ last_known_day() ~ ')')
-        ) }} as day_number
-    from alike
+    {{ each_number(
+        'alike', 'day_number', '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('alike') ~ ', ' ~ last_known_day() ~ ')')
+    ) }}
 ),
 
 dated as (
@@ -125,8 +126,8 @@ balances as (
         calendar.revenue_type,
         coalesce(sums.booked_minor, 0) as booked_minor,
         coalesce(sums.recognised_minor, 0) as recognised_minor,
-        sum(coalesce(sums.booked_minor, 0) - coalesce(sums.recognised_minor, 0)) over days_so_far as balance_minor,
-        sum(coalesce(sums.unbilled_minor, 0)) over days_so_far as unbilled_minor,
+        sum(coalesce(sums.booked_minor, 0) - coalesce(sums.recognised_minor, 0)) over {{ days_so_far }} as balance_minor,
+        sum(coalesce(sums.unbilled_minor, 0)) over {{ days_so_far }} as unbilled_minor,
         -- the running day goes by the last day that is over
         least(calendar.day, {{ last_day() }}) as rate_on
     from calendar
@@ -135,10 +136,6 @@ balances as (
             calendar.day = sums.day
             and calendar.currency = sums.currency
             and calendar.revenue_type = sums.revenue_type
-    window days_so_far as (
-        partition by calendar.currency, calendar.revenue_type
-        order by calendar.day rows between unbounded preceding and current row
-    )
 ),
 
 rated as (

@@ -22,10 +22,10 @@ contents as (
         versions.subscription_id,
         versions.version_number,
         {{ joined_text(
-            "concat_ws(':', item_versions.subscription_item_id, item_versions.price_id)", ',', 'item_versions.subscription_item_id'
+            joined_parts(':', ['item_versions.subscription_item_id', 'item_versions.price_id']), ',', 'item_versions.subscription_item_id'
         ) }} as prices_text,
         {{ joined_text(
-            "concat_ws(':', item_versions.subscription_item_id, item_versions.quantity)", ',', 'item_versions.subscription_item_id'
+            joined_parts(':', ['item_versions.subscription_item_id', 'item_versions.quantity']), ',', 'item_versions.subscription_item_id'
         ) }} as quantities_text,
         count(*) as item_count
     from versions

@@ -2,17 +2,13 @@
 {{ config(materialized='view') }}
 with revenue as (
     select * from {{ ref('fact_revenue') }}
-    where amount_minor <> 0
+    where amount_minor <> 0 and recognised_from_on <= {{ last_known_day() }}
 ),
 
 service_days as (
-    select
-        *,
-        {{ each_number(
-            '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('revenue') ~ ', ' ~ last_known_day() ~ ')')
-        ) }} as day_number
-    from revenue
-    where recognised_from_on <= {{ last_known_day() }}
+    {{ each_number(
+        'revenue', 'day_number', '0', days_between('recognised_from_on', 'least(' ~ recognised_to_on('revenue') ~ ', ' ~ last_known_day() ~ ')')
+    ) }}
 ),
 
 dated as (

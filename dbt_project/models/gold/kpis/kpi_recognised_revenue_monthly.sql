@@ -36,7 +36,9 @@ final as (
         months.currency,
         months.revenue_type,
         {%- for measure in ['deferred', 'unbilled'] %}
-        cast(lag(months.{{ measure }}_minor, 1, 0) over chain as bigint) as opening_{{ measure }}_minor,
+        cast(lag(months.{{ measure }}_minor, 1, 0) over (
+            partition by months.currency, months.revenue_type order by months.month
+        ) as bigint) as opening_{{ measure }}_minor,
         {%- endfor %}
         {%- for measure in ['booked', 'recognised', 'deferred', 'unbilled'] %}
         cast(months.{{ measure }}_minor as bigint) as {{ measure }}_minor,
@@ -49,7 +51,6 @@ final as (
     from months
     left join currencies
         on months.currency = currencies.currency
-    window chain as (partition by months.currency, months.revenue_type order by months.month)
 )
 
 select * from final

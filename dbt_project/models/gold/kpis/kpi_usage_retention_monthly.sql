@@ -62,7 +62,7 @@ final as (
         {{ md5_id(['cohort_sizes.cohort_month_on', 'months.month_start_on']) }} as id,
         cohort_sizes.cohort_month_on,
         months.month_start_on,
-        cast({{ dbt.datediff('cohort_sizes.cohort_month_on', 'months.month_start_on', 'month') }} as integer) as months_since,
+        cast({{ months_between('cohort_sizes.cohort_month_on', 'months.month_start_on') }} as integer) as months_since,
         last_day(months.month_start_on) <= {{ last_day() }} as is_complete,
         cast(cohort_sizes.customers as bigint) as cohort_customers,
         cast(coalesce(retained.customers, 0) as bigint) as retained_customers,

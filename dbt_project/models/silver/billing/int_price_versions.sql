@@ -64,14 +64,17 @@ bases as (
     group by price_id
 ),
 
+keyed_options as (
+    {{ each_key('typed', ['price_id', 'known_at', 'currency_options_json'], 'currency_options_json') }}
+),
+
 option_looks as (
     select
-        typed.price_id,
-        typed.known_at,
-        upper(keys.value) as currency,
-        {{ text_at_key('typed.currency_options_json', 'keys.value') }} as option_json
-    from typed
-    cross join {{ unnest_list(json_keys('typed.currency_options_json'), 'keys') }}
+        price_id,
+        known_at,
+        upper(key) as currency,
+        {{ text_at_key('currency_options_json', 'key') }} as option_json
+    from keyed_options
 ),
 
 options as (

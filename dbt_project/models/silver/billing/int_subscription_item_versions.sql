@@ -253,9 +253,9 @@ seen_points as (
 compared_points as (
     select
         *,
-        lag(stage) over item_points as stage_before,
-        lag(price_id) over item_points as price_before,
-        lag(quantity) over item_points as quantity_before
+        lag(stage) over (partition by subscription_id, subscription_item_id order by holds_from, stage) as stage_before,
+        lag(price_id) over (partition by subscription_id, subscription_item_id order by holds_from, stage) as price_before,
+        lag(quantity) over (partition by subscription_id, subscription_item_id order by holds_from, stage) as quantity_before
     from (
         select subscription_id, subscription_item_id, holds_from, price_id, quantity, 1 as stage from charge_points
         union all
@@ -263,7 +263,6 @@ compared_points as (
         union all
         select subscription_id, subscription_item_id, holds_from, price_id, quantity, 3 as stage from seen_points
     ) as points
-    window item_points as (partition by subscription_id, subscription_item_id order by holds_from, stage)
 ),
 
 line_points as (

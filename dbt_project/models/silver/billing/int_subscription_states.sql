@@ -83,14 +83,14 @@ typed as (
 final as (
     select
         typed.*,
-        md5(concat_ws(
-            '|', typed.status, typed.currency, typed.trial_end_at, typed.canceled_at, typed.cancel_at,
-            typed.is_cancel_at_period_end, typed.ended_at, typed.pause_behavior, typed.pause_resumes_at,
-            typed.is_automatic_tax,
-            coalesce({{ ids_text('typed.discounts_json', '') }}, {{ text_at('typed.discount_json', 'id') }}, ''),
-            coalesce({{ ids_text('typed.default_tax_rates_json', '') }}, ''),
-            coalesce({{ items_text('typed.items_json') }}, '')
-        )) as state_key
+        md5({{ joined_parts('|', [
+            'typed.status', 'typed.currency', 'typed.trial_end_at', 'typed.canceled_at', 'typed.cancel_at',
+            'typed.is_cancel_at_period_end', 'typed.ended_at', 'typed.pause_behavior', 'typed.pause_resumes_at',
+            'typed.is_automatic_tax',
+            'coalesce(' ~ ids_text('typed.discounts_json', '') ~ ', ' ~ text_at('typed.discount_json', 'id') ~ ", '')",
+            'coalesce(' ~ ids_text('typed.default_tax_rates_json', '') ~ ", '')",
+            'coalesce(' ~ items_text('typed.items_json') ~ ", '')",
+        ]) }}) as state_key
     from typed
     where not is_tombstone and {{ of_our_mode() }}
 )

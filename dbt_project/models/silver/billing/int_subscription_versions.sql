@@ -200,9 +200,9 @@ ordered as (
         lag(observations.valid_from) over (
             partition by observations.object_id order by observations.valid_from, observations.stage, keyed.state_key, keyed.state_id
         ) as noted_before
-    from observations
-    inner join keyed
-        on observations.object_id = keyed.object_id and observations.state_id = keyed.state_id
+    from keyed
+    inner join observations
+        on keyed.object_id = observations.object_id and keyed.state_id = observations.state_id
 ),
 
 -- a phase of a schedule begins at its start; its event follows within the hour

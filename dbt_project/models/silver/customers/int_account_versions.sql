@@ -128,10 +128,11 @@ filled as (
         account_id,
         happened_at,
         {% for attribute in attributes %}
-        {{ last_known(attribute) }} over history as {{ attribute }}{{ "," if not loop.last }}
+        {{ last_known(attribute) }} over (
+            partition by account_id order by happened_at rows between unbounded preceding and current row
+        ) as {{ attribute }}{{ "," if not loop.last }}
         {% endfor %}
     from instants
-    window history as (partition by account_id order by happened_at rows between unbounded preceding and current row)
 
 ),
 

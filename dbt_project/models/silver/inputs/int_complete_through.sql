@@ -35,10 +35,10 @@ final as (
     select
         landed.source,
         landed.stream,
-        least(
-            max(landed.complete_through),
-            max(case when landed.stream = 'fx_rates' then {{ day_start(add_days('newest_rates.rate_on', 1)) }} end)
-        ) as complete_through
+        {{ least_known(
+            'max(landed.complete_through)',
+            "max(case when landed.stream = 'fx_rates' then " ~ day_start(add_days('newest_rates.rate_on', 1)) ~ ' end)',
+        ) }} as complete_through
     from landed
     cross join newest_rates
     group by landed.source, landed.stream

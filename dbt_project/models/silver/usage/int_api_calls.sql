@@ -143,7 +143,7 @@ days_of_repeated as (
 
     select request_id, date_partition from ranked_copies
     union
-    select request_id, {{ explode_list('also_seen_on') }} as date_partition from ranked_copies
+    {{ each_of_list('ranked_copies', ['request_id'], 'also_seen_on', 'date_partition') }}
 
 ),
 
