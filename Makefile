@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PEERS := dlt target-duckdb pyairbyte
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format up dashboard soak lock bench bench-usage bench-landing bench-peers
+.PHONY: help install install-scale demo test test-scale lint format up dashboard soak lock bench bench-usage bench-landing bench-peers
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,13 +26,24 @@ help: ## show the targets
 
 install: .venv/installed ## install everything from the hashed lock into .venv
 
+# Spark and what it needs are half a gigabyte that a laptop's warehouse never opens.
+.venv/installed-scale: .venv/installed requirements-scale.lock
+	@command -v java >/dev/null || { echo "java not found: the target spark needs a Java 17 runtime (Debian: openjdk-17-jre-headless)"; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-scale.lock
+	@touch $@
+
+install-scale: .venv/installed-scale ## what the target spark needs besides
+
 demo: .venv/installed ## a sandbox company, the whole road, and a comparison with its truth
 	$(BIN)/warehouse sandbox create
 	$(BIN)/warehouse run
 	$(BIN)/warehouse verify
 
 test: .venv/installed ## the whole test suite
-	$(BIN)/python -m pytest -m "not soak" --durations=15 $(WORKERS)
+	$(BIN)/python -m pytest -m "not soak and not scale" --durations=15 $(WORKERS)
+
+test-scale: .venv/installed-scale ## the whole project on a Spark cluster of two executor processes, beside DuckDB
+	$(BIN)/python -m pytest -m scale --durations=15 -s tests/scale
 
 soak: .venv/installed ## thirty days in a loop, ninety replayed, random kills, clean days and faults for the alerts, and what else takes long
 	$(BIN)/python -m pytest -m soak -s
@@ -71,4 +82,5 @@ dashboard: .venv/installed ## the dashboards on the published edition, until Ctr
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra server --constraint requirements.lock --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements-server.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra spark --constraint requirements.lock --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements-scale.lock
 	echo uv | $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url - -o requirements-bootstrap.lock

@@ -177,8 +177,9 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_db(self) -> Path:
-        """The private, disposable warehouse file."""
-        return self.home / "warehouse.duckdb"
+        """The private, disposable warehouse file; each target has its own, so that they can be compared."""
+        suffix = "" if self.target == "duckdb" else f"-{self.target}"
+        return self.home / f"warehouse{suffix}.duckdb"
 
     @property
     def ops_db(self) -> Path:

@@ -11,6 +11,7 @@ Run: `python -m warehouse.spark build --select …`, by `warehouse.transform`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.request
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 EXECUTORS = "executors.json"
 APP_NAME = "warehouse"
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 def configuration(settings: Settings) -> dict[str, str]:
@@ -35,20 +37,16 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.master": settings.spark_master,
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder / 'metastore'};create=true",
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -Duser.timezone=UTC",
-        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}"),
+        "spark.executor.extraJavaOptions": _java(),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.showConsoleProgress": "false",
         # DuckDB's rule for products of decimals: all places are kept, and what has no room is an error
         "spark.sql.decimalOperations.allowPrecisionLoss": "false",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.default.parallelism": "2",
         # files have no zone, and all instants are UTC
         "spark.sql.parquet.inferTimestampNTZ.enabled": "false",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        # partitions are folders: a build asks the disk, not the metastore
-        "spark.sql.sources.partitionOverwriteMode": "dynamic",
     }
     if settings.spark_master.startswith("local"):
         ours |= {
@@ -56,8 +54,21 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.port": "0",
             "spark.port.maxRetries": "64",
+            # Hundreds of small queries cost their planning, not their rows: few tasks each, no second plan while they run, no
+            # code made for each, and the compiler that is ready soonest. A cluster keeps Spark's own defaults.
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.locality.wait": "0s",
+            "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}", *_QUICK),
+            "spark.executor.extraJavaOptions": _java(*_QUICK),
         }
     return ours | _properties(settings.spark_properties)
+
+
+def _java(*options: str) -> str:
+    return " ".join(("-Duser.timezone=UTC", *options))
 
 
 def _properties(path: Path | None) -> dict[str, str]:
@@ -67,8 +78,8 @@ def _properties(path: Path | None) -> dict[str, str]:
     if not path.exists():
         raise CallError(f"SPARK_PROPERTIES: there is no file {path}", "name one, or unset it")
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    pairs = [line.replace("=", " ", 1).split(None, 1) for line in lines if line[:1] not in {"", "#"}]
-    return {name: value.strip() for name, value in pairs}
+    pairs = [re.split(r"[\s=]+", line, maxsplit=1) for line in lines if line[:1] not in {"", "#"}]
+    return dict(pairs)
 
 
 def open_session(settings: Settings) -> SparkSession:

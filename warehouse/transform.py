@@ -1,5 +1,8 @@
 """Run dbt, layer by layer, as a process of its own (in-process dbt would keep the warehouse file locked).
 
+On DuckDB all of it happens in the warehouse file. On Spark dbt reads the raw lake and leaves its tables there; gold
+comes back into the target's own warehouse file (`warehouse.exchange`).
+
 Reads: landing files (bronze, silver), `warehouse.duckdb` (gold and what follows the ML step).
 Writes: `warehouse.duckdb`, one row per finished layer in `ops.builds`, what its tests found in `ops.check_results`,
 dbt's artifacts under `<home>/dbt`.
@@ -22,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import clock, duck, ledger, loads
+from warehouse import clock, duck, exchange, ledger, loads
 from warehouse.errors import CallError, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.locks import hold
@@ -33,7 +36,12 @@ log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 # beside the Python that runs us
-DBT = str(Path(sys.executable).parent / "dbt")
+DBT = (str(Path(sys.executable).parent / "dbt"),)
+DBT_ON_SPARK = (sys.executable, "-m", "warehouse.spark")
+SPARK = "spark"
+SPARK_SETTINGS = (
+    "WAREHOUSE_HOME", "WAREHOUSE_TARGET", "SPARK_MASTER", "SPARK_DRIVER_MEMORY", "SPARK_PROPERTIES",
+)  # fmt: skip
 # failed tests of which a row is named
 NAMED_ROWS = 3
 
@@ -116,11 +124,16 @@ def _build_layer(
 
             for source in SOURCES:
                 ensure(source, settings)
-                held.append(locks.enter_context(_lock(settings, settings.landing(source), layer)))
+                if settings.target == "duckdb":
+                    held.append(
+                        locks.enter_context(_lock(settings, settings.landing(source), layer))
+                    )
                 taken_in[source] = loads.last_load_id(source, settings)
         hit("build.begun", settings)
         _make_schemas(settings)
-        premises = settings.dbt_target_dir / f"premises-{layer.name}.json"
+        if settings.target == SPARK:
+            _hand_out(settings, layer)
+        premises = _premises_file(settings, layer.name)
         built_on = _premises(settings, layer)
         full_refresh = full_refresh or not (premises.exists() and premises.read_text() == built_on)
         command = [
@@ -130,21 +143,24 @@ def _build_layer(
             "--exclude-resource-types", "unit_test",
             *(["--full-refresh"] if full_refresh else []),
         ]  # fmt: skip
-        target = settings.dbt_target_dir / _target(layer)
+        name = _target(settings, layer)
+        target = settings.dbt_target_dir / name
         # what an earlier start found is not what this one finds
         (target / "run_results.json").unlink(missing_ok=True)
         try:
-            run_dbt(settings, command, target=_target(layer), progress=progress, locks=held)
+            run_dbt(settings, command, target=name, progress=progress, locks=held)
         except WarehouseError:
             # why dbt failed is told; what its tests found is kept if it can be
             with suppress(WarehouseError, duckdb.Error):
                 _record_tests(settings, layer, target)
             raise
         _record_tests(settings, layer, target)
+        result = _read_results(layer, target)
+        if settings.target == SPARK and not layer.reads_landing:
+            _bring_back(settings, target / "manifest.json", held)
         hit("build.dbt_ended", settings)
         _note(premises, built_on)
         hit("build.noted", settings)
-    result = _read_results(settings, layer)
     ledger.record_build(settings, layer.name, clock.now(settings), taken_in=taken_in)
     hit("build.recorded", settings)
     return result
@@ -174,7 +190,7 @@ def _premises(settings: Settings, layer: Layer) -> str:
     if layer.reads_landing:
         landed = {source: str(loads.first_load_at(source, settings)) for source in SOURCES}
     else:
-        below = settings.dbt_target_dir / "premises-silver.json"
+        below = _premises_file(settings, "silver")
         landed = json.loads(below.read_text())["landed"] if below.exists() else {}
     seeds = {
         seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
@@ -214,8 +230,33 @@ def _lock(settings: Settings, path: Path, layer: Layer):
     return hold(path, what=f"warehouse build of {layer.name}", timeout=settings.lock_timeout)
 
 
-def _target(layer: Layer) -> str:
+def _target(settings: Settings, layer: Layer) -> str:
+    if settings.target != "duckdb":
+        return settings.target
     return "dev" if layer.reads_landing else "gold"
+
+
+def _premises_file(settings: Settings, layer: str) -> Path:
+    suffix = "" if settings.target == "duckdb" else f"-{settings.target}"
+    return settings.dbt_target_dir / f"premises-{layer}{suffix}.json"
+
+
+def _hand_out(settings: Settings, layer: Layer) -> None:
+    """What a layer reads that was not made on the cluster goes into the lake."""
+    if layer.reads_landing:
+        from ingestion.lake import export_raw
+
+        # each landing file is locked while it is exported, not while the cluster works
+        export_raw(settings)
+    if layer.name == "ml":
+        exchange.hand_out_scores(settings)
+
+
+def _bring_back(settings: Settings, manifest: Path, locks: Sequence[int]) -> None:
+    """Gold comes back as tables; its views are made over them, by DuckDB's own target."""
+    exchange.bring_gold(settings, manifest)
+    views = ["run", "--select", "path:models/gold,config.materialized:view"]
+    run_dbt(settings, views, target="gold", locks=locks)
 
 
 def _make_schemas(settings: Settings) -> None:
@@ -240,12 +281,24 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
         DO_NOT_TRACK="1",
         WAREHOUSE_DB=str(settings.warehouse_db.relative_to(settings.home)),
+        LAKE_DIR=str(settings.lake_dir),
         LANDING_DIR=str(settings.landing_dir.relative_to(settings.home)),
         WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
         WAREHOUSE_THREADS=str(settings.threads),
         TZ="UTC",
         WAREHOUSE_NOW=now.strftime("%Y-%m-%d %H:%M:%S"),
     )
+
+
+def spark_environment(settings: Settings) -> dict[str, str]:
+    """What the process with the Spark session needs besides: where to run, and where its tables are."""
+    ours = settings.environment()
+    return {
+        "PYTHONPATH": str(PROJECT_ROOT),
+        # a laptop's own name may resolve to an address that nobody listens on
+        **({"SPARK_LOCAL_IP": "127.0.0.1"} if settings.spark_master.startswith("local") else {}),
+        **{name: ours[name] for name in SPARK_SETTINGS if name in ours},
+    }
 
 
 def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
@@ -280,7 +333,7 @@ def run_dbt(
     Args:
         settings: Where everything is.
         command: dbt's own words, such as `["build", "--select", "gold"]`.
-        target: `dev` (landing attached) or `gold` (nothing attached).
+        target: `dev` (landing attached), `gold` (nothing attached) or `spark`.
         progress: Told a line per finished node.
         locks: Descriptors of the locks it works under. It inherits them: where we are killed, it
             lives on for a while, and nobody else may write meanwhile.
@@ -291,8 +344,11 @@ def run_dbt(
     target_path = settings.dbt_target_dir / target
     # dbt's options stand after its verb, so that a verb's own options can follow
     verb, *options = command
+    environment = dbt_environment(settings)
+    if target == SPARK:
+        environment |= spark_environment(settings)
     line = [
-        DBT, "--log-format", "json", "--log-path",
+        *(DBT_ON_SPARK if target == SPARK else DBT), "--log-format", "json", "--log-path",
         str(settings.logs_dir / "dbt"),
         # debug lines are up to a tenth of a build's CPU; the statements stand in the target folder
         "--log-level-file", "info",
@@ -304,7 +360,7 @@ def run_dbt(
     with subprocess.Popen(
         line,
         cwd=settings.home,
-        env=dbt_environment(settings),
+        env=environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -400,10 +456,8 @@ def first_row(settings: Settings, query: str) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=False))[:200]
 
 
-def _read_results(settings: Settings, layer: Layer) -> BuildResult:
-    results = json.loads(
-        (settings.dbt_target_dir / _target(layer) / "run_results.json").read_text()
-    )
+def _read_results(layer: Layer, target: Path) -> BuildResult:
+    results = json.loads((target / "run_results.json").read_text())
     kinds = [result["unique_id"].split(".")[0] for result in results["results"]]
     return BuildResult(
         layer=layer.name,

@@ -23,7 +23,13 @@ def test_the_services_that_the_road_needs_are_there(compose):
         "airflow-api",
         "airflow-scheduler",
         "airflow-dag-processor",
+        "redis",
+        "airflow-worker",
     }
+    # what only a cluster of workers needs stays out of the plain road
+    assert {
+        name for name, service in compose["services"].items() if "scale" in service.get("profiles", [])
+    } == {"redis", "airflow-worker"}
 
 
 def test_airflow_has_real_accounts_a_key_and_postgresql(compose):

@@ -13,6 +13,7 @@ from warehouse.cli import (  # noqa: F401 - they register
     airflow,
     alerts,
     build,
+    compare,
     lake,
     reports,
     run,

@@ -100,8 +100,12 @@ case when left({{ element }}, 1) = '{' then {{ text_at(element, 'id') }} else {{
         {% for column in columns %}{{ column }}, {% endfor %}
         element,
         place + 1 as position
-    from {{ relation }}
-    lateral view posexplode(from_json({{ json_below(json, path) if path else json }}, 'array<string>')) elements as place, element
+    from (
+        select
+            {% for column in columns %}{{ column }}, {% endfor %}
+            posexplode(from_json({{ json_below(json, path) if path else json }}, 'array<string>')) as (place, element)
+        from {{ relation }}
+    ) as arrays
 {%- endmacro -%}
 
 {#- Sum over an array of objects inside one row: Σ element[field], each a whole number; optionally where another field equals a value. -#}

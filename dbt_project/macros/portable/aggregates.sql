@@ -23,7 +23,7 @@
     xxhash64({{ key }})
 {%- endmacro %}
 
-{# The value on the row with the largest rank; ties fall to the larger tie breaker, which must be content. #}
+{# The value on the row with the largest rank, of rows that have one; ties fall to the larger tie breaker, which must be content. #}
 {% macro arg_max(value, rank) -%}
     {{ return(adapter.dispatch('arg_max', 'warehouse')(value, rank)) }}
 {%- endmacro %}
@@ -33,7 +33,7 @@
 {%- endmacro %}
 
 {% macro spark__arg_max(value, rank) -%}
-    max_by({{ value }}, {{ rank }})
+    max_by({{ value }}, case when {{ value }} is not null then {{ rank }} end)
 {%- endmacro %}
 
 {% macro arg_min(value, rank) -%}
@@ -45,7 +45,7 @@
 {%- endmacro %}
 
 {% macro spark__arg_min(value, rank) -%}
-    min_by({{ value }}, {{ rank }})
+    min_by({{ value }}, case when {{ value }} is not null then {{ rank }} end)
 {%- endmacro %}
 
 {# An exact percentile, interpolated between neighbours. #}
@@ -59,6 +59,20 @@
 
 {% macro spark__percentile(value, share) -%}
     percentile({{ value }}, {{ share }})
+{%- endmacro %}
+
+{# A double to some places, half away from zero, by the same steps on every engine: one rounds the product, another the number's shortest text,
+   and 1.005 is on either side of the middle. #}
+{% macro rounded(value, places) -%}
+    {{ return(adapter.dispatch('rounded', 'warehouse')(value, places)) }}
+{%- endmacro %}
+
+{% macro duckdb__rounded(value, places) -%}
+    round({{ value }}, {{ places }})
+{%- endmacro %}
+
+{% macro spark__rounded(value, places) -%}
+    (sign({{ value }}) * floor(abs({{ value }}) * 1e{{ places }} + 5e-1) / 1e{{ places }})
 {%- endmacro %}
 
 {# Latency histograms: bucket b holds values in (1.1^(b-1), 1.1^b] ms, bucket 0 all up to 1 ms. Counts of equal buckets add
@@ -171,11 +185,15 @@
     greatest({{ one }}, {{ other }})
 {%- endmacro %}
 
-{# The last value that is not NULL, before an `over (…)`. #}
+{# As a window function: the last value up to the row that is not NULL. #}
 {% macro last_known(value) -%}
     {{ return(adapter.dispatch('last_known', 'warehouse')(value)) }}
 {%- endmacro %}
 
-{% macro default__last_known(value) -%}
+{% macro duckdb__last_known(value) -%}
     last_value({{ value }} ignore nulls)
+{%- endmacro %}
+
+{% macro spark__last_known(value) -%}
+    last_value({{ value }}) ignore nulls
 {%- endmacro %}

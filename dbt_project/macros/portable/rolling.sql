@@ -40,7 +40,7 @@
 {%- endmacro %}
 
 {% macro spark__histogram_rows(relation, columns) -%}
-    select {{ columns | join(', ') }}, bucket, calls from {{ relation }} lateral view explode(latency_histogram) as bucket, calls
+    select {{ columns | join(', ') }}, explode(latency_histogram) as (bucket, calls) from {{ relation }}
 {%- endmacro %}
 
 {# The latency below which a share of the calls lies, out of rows (bucket, calls, calls_up_to, all_calls) of one group:
@@ -61,7 +61,7 @@ sum({{ value }}) filter (
     where {{ day }} >= {{ add_days(until, -60) }} and {{ day }} < {{ add_days(until, -30) }}
 ) as {{ name }}_30d_before,
 {% for days in half_lives %}
-sum({{ value }} * power(0.5, {{ days_between(day, until) }} / {{ days }}.0)) as {{ name }}_half_{{ days }}d,
+sum({{ value }} * power(0.5, {{ days_between(day, until) }} / {{ days }}e0)) as {{ name }}_half_{{ days }}d,
 {% endfor %}
 sum({{ value }}) as {{ name }}_ever,
 {% endmacro %}

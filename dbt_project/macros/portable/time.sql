@@ -46,7 +46,7 @@
 {%- endmacro %}
 
 {% macro spark__seconds_between(start, stop) -%}
-    (unix_seconds({{ stop }}) - unix_seconds({{ start }}))
+    ((unix_micros({{ stop }}) - unix_micros({{ start }})) div 1000000)
 {%- endmacro %}
 
 {# An instant on the wall clock of a time zone, as a TIMESTAMP without one. #}

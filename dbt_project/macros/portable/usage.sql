@@ -16,7 +16,7 @@
 {% macro emptied_days(days, rows, columns) -%}
     select
         {%- for column in columns %}
-        {{ 'date_partition' if column == 'date_partition' else 'null' }} as {{ column }},
+        {{ 'date_partition' if column == 'date_partition' else 'null' }} as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ days }}
     where date_partition not in (select date_partition from {{ rows }})

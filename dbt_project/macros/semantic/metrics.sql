@@ -45,7 +45,7 @@
     {%- elif measure.agg in ['sum', 'min', 'max', 'count'] -%}
         {%- set aggregate = measure.agg ~ '(' ~ column ~ ')' -%}
     {%- elif measure.agg == 'average' -%}
-        {%- set aggregate = 'avg(' ~ column ~ ')' -%}
+        {%- set aggregate = 'avg(cast(' ~ column ~ ' as double))' -%}
     {%- else -%}
         {{ exceptions.raise_compiler_error("'" ~ name ~ "': KPI tables have no aggregate " ~ measure.agg) }}
     {%- endif -%}

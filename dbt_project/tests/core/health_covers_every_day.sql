@@ -6,7 +6,7 @@ expected as (
     select
         customer_id,
         greatest(
-            least({{ last_day() }}, coalesce({{ reporting_date('deleted_at') }}, {{ last_day() }})) - {{ reporting_date("signup_date") }} + 1,
+            {{ days_between(reporting_date('signup_date'), 'least(' ~ last_day() ~ ', coalesce(' ~ reporting_date('deleted_at') ~ ', ' ~ last_day() ~ '))') }} + 1,
             0
         ) as days
     from {{ ref('dim_customers') }}

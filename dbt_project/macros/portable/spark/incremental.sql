@@ -11,11 +11,11 @@
             {%- do adapter.drop_relation(existing) %}
         {%- endif %}
         {%- call statement('main') %}
-            {{ create_table_as(False, this, compiled_code) }}
+            {{ create_table_as(False, this, spark_staged(compiled_code)) }}
         {%- endcall %}
     {%- else %}
         {%- set fresh = make_temp_relation(this, '__dbt_tmp') -%}
-        {%- do run_query(create_temporary_view(fresh, compiled_code)) %}
+        {%- do run_query(create_temporary_view(fresh, spark_staged(compiled_code))) %}
         {%- do process_schema_changes(incremental_validate_on_schema_change(config.get('on_schema_change'), default='fail'), fresh, existing) %}
         {%- set strategy = adapter.get_incremental_strategy_macro(context, config.require('incremental_strategy')) -%}
         {%- set said = {
@@ -26,6 +26,7 @@
             {{ strategy(said) }}
         {%- endcall %}
     {%- endif %}
+    {%- do spark_unstage() %}
     {%- do persist_docs(this, model) %}
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [this]}) }}

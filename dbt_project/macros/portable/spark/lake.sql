@@ -1,24 +1,29 @@
-{# Raw on Spark: the lake's Parquet folders (docs/lake.md) as external tables. New files and folders are seen only after a repair and a refresh. #}
+{# Raw on Spark: the lake's Parquet files (docs/lake.md) as external tables, those that the selected models read. Rows are chosen by load id, so that
+   the folders of days are passed over, not declared: partitions would have to be repaired at each build. #}
 {% macro spark__open_lake() %}
-    {%- if execute and flags.WHICH in ['build', 'run', 'test', 'seed'] %}
-        {%- for source in graph.sources.values() if source.schema.startswith('raw_') or source.schema.startswith('landing_') %}
-            {%- do spark_external_table(source.schema, source.identifier) %}
-        {%- endfor %}
-    {%- endif %}
+    {%- set opened = [] -%}
+    {%- for node in (graph.nodes if execute else {}).values() if node.unique_id in selected_resources -%}
+        {%- for name in node.depends_on.nodes if name.startswith('source.') and name not in opened -%}
+            {%- do opened.append(name) -%}
+            {%- do spark_external_table(graph.sources[name].schema, graph.sources[name].identifier) -%}
+        {%- endfor -%}
+    {%- endfor -%}
 {% endmacro %}
 
 {% macro spark_external_table(schema, name) %}
     {%- set relation = schema ~ '.' ~ name -%}
     {%- set lake = env_var('LAKE_DIR') -%}
-    {%- do run_query('create schema if not exists ' ~ schema) %}
-    {%- if schema.startswith('raw_') %}
+    {%- do run_query('create schema if not exists ' ~ schema) -%}
+    {%- if schema.startswith('raw_') -%}
         {%- do run_query(
-            'create table if not exists ' ~ relation ~ ' (_raw string, _load_id bigint, _extracted_at timestamp_ntz, _generation bigint, _position bigint, '
-            ~ "_file string, load_date date) using parquet partitioned by (load_date) location '" ~ lake ~ '/' ~ schema[4:] ~ '/' ~ name ~ "'"
-        ) %}
-        {%- do run_query('msck repair table ' ~ relation ~ ' sync partitions') %}
-    {%- else %}
-        {%- do run_query('create table if not exists ' ~ relation ~ " using parquet options (path '" ~ lake ~ '/' ~ schema[8:] ~ '/_landing/' ~ name ~ ".parquet')") %}
-    {%- endif %}
-    {%- do run_query('refresh table ' ~ relation) %}
+            'create table if not exists ' ~ relation ~ ' (_raw string, _load_id bigint, _extracted_at timestamp, _generation bigint, _position bigint, '
+            ~ "_file string) using parquet options (path '" ~ lake ~ '/raw/' ~ schema[4:] ~ '/' ~ name ~ "', recursiveFileLookup true)"
+        ) -%}
+        {%- do run_query('refresh table ' ~ relation) -%}
+    {%- else -%}
+        {# their columns are what the file says, which another version of ours may have written #}
+        {%- set folder = '/raw/' ~ schema[8:] ~ '/_landing/' if schema.startswith('landing_') else '/' ~ schema ~ '/' -%}
+        {%- do run_query('drop table if exists ' ~ relation) -%}
+        {%- do run_query('create table ' ~ relation ~ " using parquet options (path '" ~ lake ~ folder ~ name ~ ".parquet')") -%}
+    {%- endif -%}
 {% endmacro %}

@@ -306,7 +306,7 @@ measures as (
         inputs.*,
         -- who has never called has no trend; who has fallen silent has one of 0
         case
-            when calls_30d > 0 then calls_7d / (calls_30d * 7 / 30.0)
+            when calls_30d > 0 then calls_7d / (cast(calls_30d as double) * 7 / 30)
             when last_call_day is not null then 0.0
         end as usage_trend,
         case when last_call_day is not null then features_used / nullif(cast(features.features as double), 0) end as feature_adoption,
@@ -341,18 +341,25 @@ weighted as (
 
     select
         *,
-        round(
-            (
-                {% for component in ['usage_trend', 'feature_adoption', 'support_load', 'payment_status', 'recency'] %}
-                coalesce({{ component }}_score * {{ component }}_weight, 0){{ " +" if not loop.last }}
-                {% endfor %}
-            ) / nullif(
-                {% for component in ['usage_trend', 'feature_adoption', 'support_load', 'payment_status', 'recency'] %}
-                case when {{ component }}_score is null then 0 else {{ component }}_weight end{{ " +" if not loop.last }}
-                {% endfor %}
-            , 0), 2
-        ) as health_score
+        (
+            {% for component in ['usage_trend', 'feature_adoption', 'support_load', 'payment_status', 'recency'] %}
+            coalesce({{ component }}_score * {{ component }}_weight, 0){{ " +" if not loop.last }}
+            {% endfor %}
+        ) / nullif(
+            {% for component in ['usage_trend', 'feature_adoption', 'support_load', 'payment_status', 'recency'] %}
+            case when {{ component }}_score is null then 0 else {{ component }}_weight end{{ " +" if not loop.last }}
+            {% endfor %}
+        , 0) as exact_health_score
     from scores
+
+),
+
+rounded_days as (
+
+    select
+        *,
+        {{ rounded('exact_health_score', 2) }} as health_score
+    from weighted
 
 ),
 
@@ -375,14 +382,14 @@ final as (
         last_login_at as last_login_date,
         cast(tickets_open as bigint) as support_tickets_open,
         case severity when 4 then 'unpaid' when 3 then 'past_due' when 2 then 'paused' when 1 then 'current' else 'none' end as payment_status,
-        cast(round(usage_trend_score, 2) as decimal(5, 2)) as usage_trend_score,
-        cast(round(feature_adoption_score, 2) as decimal(5, 2)) as feature_adoption_score,
-        cast(round(support_load_score, 2) as decimal(5, 2)) as support_load_score,
-        cast(round(payment_status_score, 2) as decimal(5, 2)) as payment_status_score,
-        cast(round(recency_score, 2) as decimal(5, 2)) as recency_score,
+        cast({{ rounded('usage_trend_score', 2) }} as decimal(5, 2)) as usage_trend_score,
+        cast({{ rounded('feature_adoption_score', 2) }} as decimal(5, 2)) as feature_adoption_score,
+        cast({{ rounded('support_load_score', 2) }} as decimal(5, 2)) as support_load_score,
+        cast({{ rounded('payment_status_score', 2) }} as decimal(5, 2)) as payment_status_score,
+        cast({{ rounded('recency_score', 2) }} as decimal(5, 2)) as recency_score,
         {{ day_start(add_days('date_day', 1)) }} as calculated_at,
         date_day as date_partition
-    from weighted
+    from rounded_days
 
 )
 

@@ -220,7 +220,7 @@ compared as (
         *,
         lag(value) over (partition by period, metric order by period_start_on) as value_before,
         count(value) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding) as periods_before,
-        avg(value) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding) as mean_before
+        avg(cast(value as double)) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding) as mean_before
     from figures
 
 ),

@@ -44,7 +44,7 @@ outcomes as (
         case when leavers.id is null then 0 else 1 end as has_left,
         -- the mean rank of equal scores, from the lowest
         rank() over (partition by scores.as_of_date, scores.model_version order by scores.churn_probability)
-        + (count(*) over (partition by scores.as_of_date, scores.model_version, scores.churn_probability) - 1) / 2.0 as score_rank,
+        + (count(*) over (partition by scores.as_of_date, scores.model_version, scores.churn_probability) - 1) / 2e0 as score_rank,
         ntile(10) over (partition by scores.as_of_date, scores.model_version order by scores.churn_probability desc, scores.customer_id)
             as decile
     from scores
@@ -62,9 +62,9 @@ days as (
         count(*) as customers,
         sum(has_left) as churned_customers,
         avg(churn_probability) as churn_probability_mean,
-        avg(case when (churn_probability >= 0.5) = (has_left = 1) then 1.0 else 0.0 end) as accuracy,
+        avg(case when (churn_probability >= 0.5) = (has_left = 1) then 1e0 else 0e0 end) as accuracy,
         avg(case when churn_probability >= 0.5 then has_left end) as precision_at_half,
-        avg(case when has_left = 1 then case when churn_probability >= 0.5 then 1.0 else 0.0 end end) as recall_at_half,
+        avg(case when has_left = 1 then case when churn_probability >= 0.5 then 1e0 else 0e0 end end) as recall_at_half,
         avg(case when decile = 1 then has_left end) as top_decile_precision,
         avg((churn_probability - has_left) * (churn_probability - has_left)) as brier,
         -avg(has_left * ln(clipped) + (1 - has_left) * ln(1 - clipped)) as log_loss,
@@ -90,7 +90,7 @@ final as (
         cast(precision_at_half as double) as precision_at_half,
         cast(recall_at_half as double) as recall_at_half,
         cast(top_decile_precision as double) as top_decile_precision,
-        {{ rate('leavers_ranks - churned_customers * (churned_customers + 1) / 2.0', 'churned_customers * (customers - churned_customers)') }}
+        {{ rate('leavers_ranks - churned_customers * (churned_customers + 1) / 2e0', 'churned_customers * (customers - churned_customers)') }}
             as roc_auc,
         cast(brier as double) as brier,
         cast(log_loss as double) as log_loss

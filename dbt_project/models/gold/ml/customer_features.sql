@@ -311,10 +311,10 @@ billed_then as (
         subs.subscription_id,
         subs.as_of_date,
         max(billed.billing_period_end) as period_end,
-        {{ arg_max('billed.quantity', '(billed.billing_period_end, billed.quantity)') }} as quantity,
+        {{ arg_max('billed.quantity', '(billed.billing_period_end, billed.billing_period_start, billed.quantity)') }} as quantity,
         {{ arg_max(
             seconds_between('billed.billing_period_start', 'billed.billing_period_end'),
-            '(billed.billing_period_end, billed.quantity)',
+            '(billed.billing_period_end, billed.billing_period_start, billed.quantity)',
         ) }} as period_seconds
     from subscriptions_then as subs
     inner join billed_lines as billed
@@ -332,12 +332,12 @@ payment_terms as (
         subs.customer_id,
         subs.as_of_date,
         sum(billed_then.quantity) as seats,
-        max(billed_then.period_seconds) / (86400 * 365.0 / 12) as billing_interval_months,
+        max(billed_then.period_seconds) / (86400 * 365e0 / 12) as billing_interval_months,
         min({{ seconds_between('subs.as_of', 'billed_then.period_end') }}) filter (
             where billed_then.period_end >= subs.as_of
-        ) / 86400.0 as days_to_period_end,
+        ) / 86400e0 as days_to_period_end,
         max(case when subs.status = 'past_due'
-            then {{ seconds_between('subs.past_due_at', 'subs.as_of') }} / 86400.0 end) as days_past_due
+            then {{ seconds_between('subs.past_due_at', 'subs.as_of') }} / 86400e0 end) as days_past_due
     from subscriptions_then as subs
     left join billed_then
         on
@@ -371,15 +371,15 @@ rates as (
     select
         members.*,
         {% for days in windows %}
-        30.0 * coalesce(usage_windows.calls_{{ days }}d, 0) / least({{ days }}, members.days_here) as call_rate_{{ days }}d,
-        30.0 * coalesce(login_windows.logins_{{ days }}d, 0) / least({{ days }}, members.days_here) as login_rate_{{ days }}d,
+        30e0 * coalesce(usage_windows.calls_{{ days }}d, 0) / least({{ days }}, members.days_here) as call_rate_{{ days }}d,
+        30e0 * coalesce(login_windows.logins_{{ days }}d, 0) / least({{ days }}, members.days_here) as login_rate_{{ days }}d,
         {% endfor %}
-        30.0 * coalesce(usage_windows.calls_ever, 0) / members.days_here as call_rate_ever,
-        30.0 * coalesce(login_windows.logins_ever, 0) / members.days_here as login_rate_ever,
+        30e0 * coalesce(usage_windows.calls_ever, 0) / members.days_here as call_rate_ever,
+        30e0 * coalesce(login_windows.logins_ever, 0) / members.days_here as login_rate_ever,
         {% for days in half_lives %}
         {# divided by what one a day since the signup would weigh #}
-        30.0 * (coalesce(usage_windows.calls_half_{{ days }}d, 0) + coalesce(login_windows.logins_half_{{ days }}d, 0))
-        * (power(2.0, 1 / {{ days }}.0) - 1) / (1 - power(0.5, members.days_here / {{ days }}.0)) as use_rate_half_{{ days }}d,
+        30e0 * (coalesce(usage_windows.calls_half_{{ days }}d, 0) + coalesce(login_windows.logins_half_{{ days }}d, 0))
+        * (power(2e0, 1 / {{ days }}e0) - 1) / (1 - power(0.5, members.days_here / {{ days }}e0)) as use_rate_half_{{ days }}d,
         {% endfor %}
         coalesce(usage_windows.calls_30d, 0) + coalesce(login_windows.logins_30d, 0) as uses_30d,
         coalesce(usage_windows.calls_30d_before, 0) + coalesce(login_windows.logins_30d_before, 0) as uses_30d_before,
@@ -410,13 +410,13 @@ described as (
         rates.customer_id,
         rates.as_of_date,
         rates.as_of,
-        {{ seconds_between('rates.signup_date', 'rates.as_of') }} / 86400.0 as days_since_signup,
+        {{ seconds_between('rates.signup_date', 'rates.as_of') }} / 86400e0 as days_since_signup,
         coalesce(versions.tier, 'unknown') as tier,
         coalesce(rates.calls_7d, 0) as calls_7d,
         coalesce(rates.calls_30d, 0) as calls_30d,
         rates.call_rate_180d as calls_usual_30d,
         ln((rates.call_rate_7d + 6) / (rates.call_rate_30d + 6)) as calls_trend_7d,
-        ln((coalesce(rates.calls_30d, 0) + 3) / (coalesce(rates.calls_30d_before, 0) + 3.0)) as calls_trend_30d,
+        ln((coalesce(rates.calls_30d, 0) + 3) / (coalesce(rates.calls_30d_before, 0) + 3e0)) as calls_trend_30d,
         ln((rates.call_rate_30d + 3) / (rates.call_rate_180d + 3)) as calls_against_usual,
         ln((rates.call_rate_90d + 3) / (rates.call_rate_ever + 3)) as calls_against_ever,
         rates.call_rate_30d / nullif(payment_terms.seats, 0) as calls_per_seat_30d,
@@ -439,10 +439,10 @@ described as (
         {% for days in half_lives %}
         ln((rates.use_rate_half_{{ days }}d + 2) / (rates.call_rate_ever + rates.login_rate_ever + 2)) as use_{{ days }}d_against_ever,
         {% endfor %}
-        ln((rates.uses_30d + 10.0) / (rates.uses_30d_before + 10)) as use_trend_30d,
-        coalesce(rates.session_seconds_30d, 0) / 60.0 as session_minutes_30d,
+        ln((rates.uses_30d + 10e0) / (rates.uses_30d_before + 10)) as use_trend_30d,
+        coalesce(rates.session_seconds_30d, 0) / 60e0 as session_minutes_30d,
         rates.users,
-        (coalesce(rates.active_days_30d, 0) + coalesce(rates.login_days_30d, 0)) / (2.0 * least(30, rates.days_here)) as engagement_30d,
+        (coalesce(rates.active_days_30d, 0) + coalesce(rates.login_days_30d, 0)) / (2e0 * least(30, rates.days_here)) as engagement_30d,
         coalesce(feature_windows.features_30d, 0) / nullif(cast(known_features.known_features as double), 0) as feature_adoption_30d,
         coalesce(feature_windows.features_90d, 0) as features_used_90d,
         coalesce(ticket_windows.tickets_30d, 0) as tickets_30d,
@@ -457,8 +457,8 @@ described as (
         coalesce(mrr_windows.mrr_now, 0) as mrr_reporting,
         mrr_windows.mrr_now / nullif(mrr_windows.mrr_30d_ago, 0) - 1 as mrr_change_30d,
         mrr_windows.mrr_now / nullif(mrr_windows.mrr_90d_ago, 0) - 1 as mrr_change_90d,
-        {{ seconds_between('mrr_windows.first_mrr_at', 'rates.as_of') }} / 86400.0 as days_since_first_mrr,
-        {{ seconds_between('mrr_windows.paying_since', 'rates.as_of') }} / 86400.0 as days_paying,
+        {{ seconds_between('mrr_windows.first_mrr_at', 'rates.as_of') }} / 86400e0 as days_since_first_mrr,
+        {{ seconds_between('mrr_windows.paying_since', 'rates.as_of') }} / 86400e0 as days_paying,
         coalesce(mrr_windows.contractions_180d, 0) as contractions_180d,
         coalesce(mrr_windows.expansions_180d, 0) as expansions_180d,
         case when mrr_windows.churns_before > 0 then 1 else 0 end as was_lost_before,
@@ -511,7 +511,7 @@ final as (
         tier,
         {% for number in numbers %}
         {# rounded, so that sums taken in another order are the same #}
-        cast(round({{ number }}, 6) as double) as {{ number }}{{ "," if not loop.last }}
+        cast({{ rounded(number, 6) }} as double) as {{ number }}{{ "," if not loop.last }}
         {% endfor %}
     from described
 

@@ -5,6 +5,7 @@
     unique_key='customer_id',
     fingerprints='int_customer_mrr_fingerprints',
     post_hook=take_in('int_customer_mrr_fingerprints'),
+    by_rounds=['taken'],
 ) }}
 -- depends_on: {{ ref('int_customer_mrr_fingerprints') }}
 with recursive

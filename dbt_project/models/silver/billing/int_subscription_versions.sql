@@ -4,6 +4,7 @@
     incremental_strategy='replace_touched',
     unique_key='subscription_id',
     touched_by='int_subscription_loads',
+    computed_once=['keyed', 'changes', 'asked_parts', 'discounted_parts'],
 ) }}
 with touched as (
     {{ touched(ref('int_subscription_loads')) }}

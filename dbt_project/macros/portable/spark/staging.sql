@@ -1,0 +1,77 @@
+{# Spark computes a CTE anew wherever it is read, and plans it anew too: a chain in which each is read twice has doubled at every step, until
+   the plan has no room in the driver. A model names those that are to be computed once: config(computed_once=['keyed', 'changes']).
+   They stand beside the model as tables while it is built (a cache
+   would do, but Spark does not know one again inside another query's CTEs). DuckDB does all this by itself. #}
+
+{# The model's code with the named CTEs read from their tables. Relies on the project's style: a CTE begins and ends in column 0. #}
+{% macro spark_staged(compiled_code) -%}
+    {%- set state = namespace(code=compiled_code) -%}
+    {%- for name in config.get('computed_once', []) + config.get('by_rounds', []) -%}
+        {%- set begin = modules.re.search('(?:^|\n)(?:with\\s+)?' ~ name ~ ' as \\(', state.code) -%}
+        {%- if begin is none -%}
+            {%- do exceptions.raise_compiler_error("computed_once: there is no CTE '" ~ name ~ "'") -%}
+        {%- endif -%}
+        {%- set end = begin.end() + state.code[begin.end():].index('\n)') -%}
+        {%- set kept = spark_stage(name) -%}
+        {%- set head = state.code[:begin.end()] -%}
+        {%- set body = state.code[begin.end():end] -%}
+        {%- if name in config.get('by_rounds', []) -%}
+            {%- do spark_by_rounds(kept, name, head, body) -%}
+        {%- else -%}
+            {%- do spark_table(kept, head ~ body ~ '\n)\nselect * from ' ~ name) -%}
+        {%- endif -%}
+        {%- set state.code = state.code[:begin.end()] ~ 'select * from ' ~ kept ~ state.code[end:] -%}
+    {%- endfor -%}
+    {{ return(state.code) }}
+{%- endmacro %}
+
+{# A recursive CTE, `first union all (next)`, where Spark's own recursion knows no windows and no outer joins: next is computed of the last
+   round's rows until it has none. #}
+{% macro spark_by_rounds(kept, name, head, body) -%}
+    {%- set first, next = body.split('\n    union all\n    (', 1) -%}
+    {%- set rounds = namespace(last=spark_stage(name ~ '_0'), has_more=true) -%}
+    {%- do spark_table(rounds.last, head ~ first ~ '\n)\nselect * from ' ~ name) -%}
+    {%- do spark_table(kept, 'select * from ' ~ rounds.last) -%}
+    {%- for number in range(1, 1000) if rounds.has_more -%}
+        {%- set fresh = spark_stage(name ~ '_' ~ number) -%}
+        {%- do spark_table(fresh, head ~ 'select * from ' ~ rounds.last ~ '\n)\nselect * from (' ~ next ~ ' as next_round') -%}
+        {%- do run_query('drop table ' ~ rounds.last) -%}
+        {%- set rounds.last = fresh -%}
+        {%- set rounds.has_more = run_query('select count(*) from ' ~ fresh).columns[0].values()[0] > 0 -%}
+        {%- if rounds.has_more -%}
+            {%- do run_query('insert into ' ~ kept ~ ' select * from ' ~ fresh) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query('drop table ' ~ rounds.last) -%}
+{%- endmacro %}
+
+{% macro spark_table(relation, query) -%}
+    {%- do run_query('drop table if exists ' ~ relation) -%}
+    {%- do run_query('create table ' ~ relation ~ ' ' ~ file_format_clause() ~ ' as\n' ~ query) -%}
+{%- endmacro %}
+
+{% macro spark_unstage() -%}
+    {%- for name in config.get('computed_once', []) + config.get('by_rounds', []) -%}
+        {%- do run_query('drop table if exists ' ~ spark_stage(name)) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro spark_stage(name) -%}
+    {{ return(this.incorporate(path={'identifier': this.identifier ~ '__' ~ name})) }}
+{%- endmacro %}
+
+{# As dbt-spark's own, with CTEs that are computed once. #}
+{% materialization table, adapter='spark' %}
+    {%- set existing = load_relation(this) -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if existing is not none and not (existing.is_table and spark_can_delete()) %}
+        {%- do adapter.drop_relation(existing) %}
+    {%- endif %}
+    {%- call statement('main') %}
+        {{ create_table_as(False, this, spark_staged(compiled_code)) }}
+    {%- endcall %}
+    {%- do spark_unstage() %}
+    {%- do persist_docs(this, model) %}
+    {{ run_hooks(post_hooks) }}
+    {{ return({'relations': [this]}) }}
+{% endmaterialization %}

@@ -1,0 +1,88 @@
+"""The whole project on a Spark cluster of two executor processes, over the default sandbox: gold must say what DuckDB's gold says.
+
+After a full build, and after each of two more days. The scores are made from features that came back from Spark, and published.
+
+Needs `make install-scale`; run by `make test-scale`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.road.conftest import Warehouse
+from warehouse.sources import SOURCES
+from warehouse.spark import EXECUTORS
+
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(2400)]
+
+SPARK = {"WAREHOUSE_TARGET": "spark"}
+
+
+class Company:
+    """The default sandbox, built on both targets."""
+
+    def __init__(self, home: Warehouse) -> None:
+        self.home = home
+
+    def land(self) -> None:
+        for source in SOURCES:
+            self.home("sync", source)
+
+    def build(self) -> None:
+        """One layer after the other on DuckDB, then on Spark."""
+        self.home("build", "--layer", "silver", "--layer", "gold")
+        self.home("build", "--layer", "silver", "--layer", "gold", **SPARK)
+
+    def differences(self) -> list[str]:
+        said = self.home("compare", "duckdb", "spark")
+        assert re.search(r"✓ fact_api_usage +[1-9]", said)
+        return [line for line in said.splitlines() if not line.startswith("✓")]
+
+    def tasks(self) -> list[int]:
+        """Tasks that each executor of the last build has run, as Spark's REST API told them."""
+        said = json.loads((self.home.settings.dbt_target_dir / "spark" / EXECUTORS).read_text())
+        return [one["tasks"] for one in said]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory) -> Company:
+    home = Warehouse(tmp_path_factory.mktemp("scale") / "data")
+    home("sandbox", "create")
+    company = Company(home)
+    company.land()
+    company.build()
+    return company
+
+
+def test_gold_of_a_full_build_is_the_same(company):
+    assert company.differences() == []
+
+
+def test_both_executors_ran_tasks(company):
+    tasks = company.tasks()
+    assert len(tasks) == 2
+    assert all(count > 50 for count in tasks)
+
+
+@pytest.mark.parametrize("day", [1, 2])
+def test_gold_of_one_more_day_is_the_same(company, day):
+    company.home("sandbox", "advance", "--days", "1")
+    company.land()
+    company.build()
+    assert company.differences() == []
+    assert all(count > 0 for count in company.tasks())
+
+
+def test_what_spark_built_is_scored_and_published(company):
+    company.home("score", **SPARK)
+    company.home("build", "--layer", "ml", **SPARK)
+    company.home("check", **SPARK)
+    assert "published" in company.home("publish", **SPARK)
+    assert "0 differences" in company.home("verify", **SPARK)
+    paying = company.home(
+        "sql", "--format", "csv", "select count(*) as n from gold.customer_churn_scores where is_latest", **SPARK
+    )
+    assert int(paying.split()[-1]) > 100
