@@ -185,12 +185,12 @@
     greatest({{ one }}, {{ other }})
 {%- endmacro %}
 
-{# The last value that is not NULL, before an `over (…)`. #}
+{# As a window function: the last value up to the row that is not NULL. #}
 {% macro last_known(value) -%}
     {{ return(adapter.dispatch('last_known', 'warehouse')(value)) }}
 {%- endmacro %}
 
-{% macro default__last_known(value) -%}
+{% macro duckdb__last_known(value) -%}
     last_value({{ value }} ignore nulls)
 {%- endmacro %}
 

@@ -57,3 +57,8 @@
 {% macro clickhouse__last_known(value) -%}
     last_value({{ value }}) ignore nulls
 {%- endmacro %}
+
+{# ROUND of a double takes halves to the even neighbour. #}
+{% macro clickhouse__rounded(value, places) -%}
+    (sign({{ value }}) * floor(abs({{ value }}) * 1e{{ places }} + 5e-1) / 1e{{ places }})
+{%- endmacro %}

@@ -68,3 +68,11 @@
 {% macro snowflake__greatest_known(one, other) -%}
     greatest_ignore_nulls({{ one }}, {{ other }})
 {%- endmacro %}
+
+{% macro snowflake__rounded(value, places) -%}
+    round({{ value }}, {{ places }})
+{%- endmacro %}
+
+{% macro snowflake__last_known(value) -%}
+    last_value({{ value }}) ignore nulls
+{%- endmacro %}

@@ -11,7 +11,7 @@
         {%- if begin is none -%}
             {%- do exceptions.raise_compiler_error("computed_once: there is no CTE '" ~ name ~ "'") -%}
         {%- endif -%}
-        {%- set end = begin.end() + state.code[begin.end():].index('\n)') -%}
+        {%- set end = begin.end() + modules.re.search('\n\\)(?=,?\\s*(?:\n|$))', state.code[begin.end():]).start() -%}
         {%- set kept = spark_stage(name) -%}
         {%- set head = state.code[:begin.end()] -%}
         {%- set body = state.code[begin.end():end] -%}
