@@ -62,7 +62,10 @@ def compare(left: Path, right: Path, schema: str = "gold") -> list[TableComparis
     """
     for path in (left, right):
         if not path.exists():
-            raise WarehouseError(f"{path} does not exist", "build that target first: WAREHOUSE_TARGET=… warehouse build")
+            raise WarehouseError(
+                f"{path} does not exist",
+                "build that target first: WAREHOUSE_TARGET=… warehouse build",
+            )
     con = duck.connect(":memory:")
     try:
         con.execute("set timezone = 'UTC'")
@@ -71,13 +74,20 @@ def compare(left: Path, right: Path, schema: str = "gold") -> list[TableComparis
             con.execute(f"attach '{escaped}' as {name} (read_only)")
         sides = [_columns(con, name, schema) for name in ("l", "r")]
         if not any(sides):
-            raise WarehouseError(f"neither side has a table in schema {schema}", "run `warehouse build` first")
-        return [_compare(con, schema, table, *(side.get(table, {}) for side in sides)) for table in sorted({*sides[0], *sides[1]})]
+            raise WarehouseError(
+                f"neither side has a table in schema {schema}", "run `warehouse build` first"
+            )
+        return [
+            _compare(con, schema, table, *(side.get(table, {}) for side in sides))
+            for table in sorted({*sides[0], *sides[1]})
+        ]
     finally:
         con.close()
 
 
-def _columns(con: duckdb.DuckDBPyConnection, database: str, schema: str) -> dict[str, dict[str, str]]:
+def _columns(
+    con: duckdb.DuckDBPyConnection, database: str, schema: str
+) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in con.execute(
         "select table_name, column_name, data_type from duckdb_columns() where database_name = ? and schema_name = ? "
@@ -89,7 +99,11 @@ def _columns(con: duckdb.DuckDBPyConnection, database: str, schema: str) -> dict
 
 
 def _compare(
-    con: duckdb.DuckDBPyConnection, schema: str, table: str, left: dict[str, str], right: dict[str, str]
+    con: duckdb.DuckDBPyConnection,
+    schema: str,
+    table: str,
+    left: dict[str, str],
+    right: dict[str, str],
 ) -> TableComparison:
     counts = [
         _one(con, f'select count(*) from {name}.{schema}."{table}"') if columns else 0
@@ -97,7 +111,11 @@ def _compare(
     ]
     if left != right:
         said = [f"{name} {kind}" for name, kind in sorted(set(left.items()) ^ set(right.items()))]
-        other = "columns differ: " + ", ".join(said[:SHOWN]) if left and right else "it is on one side only"
+        other = (
+            "columns differ: " + ", ".join(said[:SHOWN])
+            if left and right
+            else "it is on one side only"
+        )
         return TableComparison(table, *counts, max(1, *counts), [other])
     exact = [f'"{c}"' for c, kind in left.items() if kind not in FLOATS and c not in NO_CONTENT]
     floats = [f'"{c}"' for c, kind in left.items() if kind in FLOATS]
@@ -139,7 +157,11 @@ def _examples(con: duckdb.DuckDBPyConnection, columns: dict[str, str]) -> list[s
     for value in list(dict.fromkeys([*lefts, *rights]))[:SHOWN]:
         one, other = lefts.get(value), rights.get(value)
         if one and other:
-            apart = [f"{c} {one[c]} / {other[c]}" for c in columns if c not in NO_CONTENT and one[c] != other[c]]
+            apart = [
+                f"{c} {one[c]} / {other[c]}"
+                for c in columns
+                if c not in NO_CONTENT and one[c] != other[c]
+            ]
             said.append(f"{key} {value}: " + ", ".join(apart[:8]))
         else:
             row = one or other

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from warehouse.settings import Settings
 
 # table → what its files were when it was taken in, in schema main of the target's warehouse file
-_SEEN = "create table if not exists main.brought_back (table_name varchar primary key, files varchar)"
+_SEEN = (
+    "create table if not exists main.brought_back (table_name varchar primary key, files varchar)"
+)
 
 
 def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
@@ -42,7 +44,9 @@ def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
         WarehouseError: A table that was built has no files.
     """
     models = gold_models(json.loads(manifest.read_text(encoding="utf-8")))
-    con = duck.connect(settings.warehouse_db, memory_limit=settings.memory_limit, threads=settings.threads)
+    con = duck.connect(
+        settings.warehouse_db, memory_limit=settings.memory_limit, threads=settings.threads
+    )
     try:
         con.execute("set timezone = 'UTC'")
         con.execute(_SEEN)
@@ -81,7 +85,11 @@ def _said(files: list[Path]) -> str:
 
 
 def _bring(
-    con: duckdb.DuckDBPyConnection, table: str, model: Mapping[str, Any], files: list[Path], said: str
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    model: Mapping[str, Any],
+    files: list[Path],
+    said: str,
 ) -> int:
     columns = model["columns"].values()
     typed = ", ".join(f'cast("{c["name"]}" as {c["data_type"]}) as "{c["name"]}"' for c in columns)

@@ -83,6 +83,10 @@ def test_what_spark_built_is_scored_and_published(company):
     assert "published" in company.home("publish", **SPARK)
     assert "0 differences" in company.home("verify", **SPARK)
     paying = company.home(
-        "sql", "--format", "csv", "select count(*) as n from gold.customer_churn_scores where is_latest", **SPARK
+        "sql",
+        "--format",
+        "csv",
+        "select count(*) as n from gold.customer_churn_scores where is_latest",
+        **SPARK,
     )
     assert int(paying.split()[-1]) > 100

@@ -30,8 +30,12 @@ def sides(tmp_path, left, right):
 def test_order_loads_and_the_last_digits_of_doubles_are_no_difference(tmp_path):
     found = sides(
         tmp_path,
-        ["insert into gold.money values ('a', 1.00, 0.1 + 0.2::double, 1), ('b', null, null, 1), ('b', null, null, 1)"],
-        ["insert into gold.money values ('b', null, null, 7), ('a', 1.00, 0.3::double, 7), ('b', null, null, 7)"],
+        [
+            "insert into gold.money values ('a', 1.00, 0.1 + 0.2::double, 1), ('b', null, null, 1), ('b', null, null, 1)"
+        ],
+        [
+            "insert into gold.money values ('b', null, null, 7), ('a', 1.00, 0.3::double, 7), ('b', null, null, 7)"
+        ],
     )
     assert (found.left, found.right, found.differences) == (3, 3, 0)
 

@@ -28,7 +28,9 @@ def test_the_services_that_the_road_needs_are_there(compose):
     }
     # what only a cluster of workers needs stays out of the plain road
     assert {
-        name for name, service in compose["services"].items() if "scale" in service.get("profiles", [])
+        name
+        for name, service in compose["services"].items()
+        if "scale" in service.get("profiles", [])
     } == {"redis", "airflow-worker"}
 
 

@@ -30,7 +30,10 @@ def settings(tmp_path):
 @pytest.fixture
 def manifest(tmp_path):
     def model(alias, schema="gold", materialized="table"):
-        columns = {name: {"name": name, "data_type": kind, "description": said} for name, (kind, said) in COLUMNS.items()}
+        columns = {
+            name: {"name": name, "data_type": kind, "description": said}
+            for name, (kind, said) in COLUMNS.items()
+        }
         return {
             "alias": alias, "schema": schema, "resource_type": "model", "config": {"materialized": materialized},
             "description": "One row per payment.", "columns": columns,
@@ -62,13 +65,24 @@ def test_types_are_those_of_the_contract_and_instants_are_utc(settings, manifest
     files(settings, "below", ROWS)
     assert exchange.bring_gold(settings, manifest) == {"payments": 2}
     con = duck.connect(settings.warehouse_db, read_only=True)
-    kinds = dict(con.execute("select column_name, data_type from duckdb_columns() where table_name = 'payments'").fetchall())
-    assert kinds == {"id": "VARCHAR", "amount": "DECIMAL(18,2)", "at": "TIMESTAMP", "date_partition": "DATE"}
+    kinds = dict(
+        con.execute(
+            "select column_name, data_type from duckdb_columns() where table_name = 'payments'"
+        ).fetchall()
+    )
+    assert kinds == {
+        "id": "VARCHAR",
+        "amount": "DECIMAL(18,2)",
+        "at": "TIMESTAMP",
+        "date_partition": "DATE",
+    }
     con.execute("set timezone = 'America/New_York'")
     assert con.execute("select cast(\"at\" as varchar), cast(date_partition as varchar) from gold.payments where id = 'a'").fetchone() == (
         "2025-06-30 23:59:59.5", "2025-06-30",
     )  # fmt: skip
-    said = con.execute("select comment from duckdb_columns() where table_name = 'payments' and column_name = 'amount'").fetchone()
+    said = con.execute(
+        "select comment from duckdb_columns() where table_name = 'payments' and column_name = 'amount'"
+    ).fetchone()
     assert said == ("It's money.",)
 
 
@@ -84,7 +98,9 @@ def test_scores_go_out_and_their_absence_is_named(settings):
     with pytest.raises(WarehouseError, match="no scores yet"):
         exchange.hand_out_scores(settings)
     con = duck.connect(settings.warehouse_db)
-    con.execute("create table ml.customer_segments as select 'a' as customer_id, 0.5::double as share")
+    con.execute(
+        "create table ml.customer_segments as select 'a' as customer_id, 0.5::double as share"
+    )
     con.close()
     exchange.hand_out_scores(settings)
     kept = settings.lake_dir / "ml" / "customer_segments.parquet"

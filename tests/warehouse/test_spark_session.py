@@ -20,7 +20,9 @@ def test_a_cluster_keeps_sparks_defaults_and_the_own_file_wins(tmp_path):
         "# ours\nspark.executor.memory 16g\nspark.sql.shuffle.partitions=400\n\n"
         "spark.driver.extraJavaOptions -Da=b -Dc=d\n"
     )
-    said = configuration(Settings.for_test(tmp_path, spark_master="spark://m:7077", spark_properties=own))
+    said = configuration(
+        Settings.for_test(tmp_path, spark_master="spark://m:7077", spark_properties=own)
+    )
     assert "spark.sql.adaptive.enabled" not in said
     assert said["spark.executor.memory"] == "16g"
     assert said["spark.sql.shuffle.partitions"] == "400"
