@@ -1,7 +1,7 @@
 """Gold of two targets side by side, row by row: the same models on another engine must say the same.
 
-Rows are matched by all their columns but floating-point ones, which must agree to nine digits: a sum of doubles depends on
-the order in which an engine adds. Columns that tell when or by which load a row was made are no content.
+Rows are matched by all their columns but floating-point ones, which must agree to nine digits: a sum of doubles depends
+on the order in which an engine adds. Columns that tell when or by which load a row was made are no content.
 
 Reads: two warehouse files. Run: `warehouse compare`.
 """
@@ -129,7 +129,8 @@ def _compare(
     unequal = " or ".join(_apart(f"l_rows.{c}", f"r_rows.{c}") for c in floats) or "false"
     con.execute(
         "create or replace temp table matched as select "
-        "case when l_rows.copy is not null then l_rows end as l_row, case when r_rows.copy is not null then r_rows end as r_row "
+        "case when l_rows.copy is not null then l_rows end as l_row, "
+        "case when r_rows.copy is not null then r_rows end as r_row "
         "from l_rows full join r_rows on l_rows.content = r_rows.content and l_rows.copy = r_rows.copy "
         f"where l_rows.content is null or r_rows.content is null or {unequal}"
     )

@@ -3,8 +3,8 @@
 dbt-spark's session method runs where dbt runs, so that the session has to be there first: with our settings, and
 stopped at the end (a session that is left to the interpreter's exit starts executors that nobody waits for).
 
-Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and beside
-them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
+Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and
+beside them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
 Run: `python -m warehouse.spark build --select …`, by `warehouse.transform`.
 """
 
@@ -30,7 +30,7 @@ _QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 def configuration(settings: Settings) -> dict[str, str]:
-    """Spark's own settings: first ours, then those of `SPARK_PROPERTIES`, a file as spark-submit's --properties-file."""
+    """Spark's own settings: ours, and over them those of `SPARK_PROPERTIES`, a file like spark-submit's."""
     folder = settings.spark_dir
     ours = {
         "spark.app.name": APP_NAME,
@@ -54,8 +54,8 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.port": "0",
             "spark.port.maxRetries": "64",
-            # Hundreds of small queries cost their planning, not their rows: few tasks each, no second plan while they run, no
-            # code made for each, and the compiler that is ready soonest. A cluster keeps Spark's own defaults.
+            # Hundreds of small queries cost their planning, not their rows: few tasks each, no second plan while they
+            # run, no code made for each, and the compiler that is ready soonest. A cluster keeps Spark's own defaults.
             "spark.sql.shuffle.partitions": "2",
             "spark.default.parallelism": "2",
             "spark.sql.adaptive.enabled": "false",
@@ -105,7 +105,7 @@ def executors(session: SparkSession) -> list[dict[str, Any]]:
 
 
 def keep_ansi() -> None:
-    """Undo dbt-spark's switching off of ANSI: without it a cast that fails is NULL and a sum that overflows wraps, in silence."""
+    """Undo dbt-spark's switching off of ANSI: without it a failed cast is NULL and an overflow wraps, in silence."""
     from dbt.adapters.spark.connections import SparkCredentials
 
     theirs = SparkCredentials.__post_init__

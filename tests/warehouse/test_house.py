@@ -206,6 +206,34 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+DIALECTS = re.compile(r"macro\s+(?:duckdb|default|spark|databricks|snowflake|clickhouse)__")
+# words of one engine that a model must leave to macros/portable
+ENGINES_OWN = re.compile(
+    r"target\.(?:type|name)|->>|::|//|\b(?:unnest|generate_series|list_\w+|json_extract\w*|struct_pack|epoch_us|strftime|strptime"
+    r"|regexp_full_match|regexp_extract|try_cast|timezone|to_months|string_agg|hugeint|varchar|quantile_cont|isodow"
+    r"|explode|posexplode|get_json_object|from_json|collect_list|collect_set|rlike|unix_seconds|unix_micros|date_add|xxhash64"
+    r"|qualify|asof|lateral|flatten|toDate\w*|arrayJoin)\b",
+    re.I,
+)
+
+
+def test_what_engines_differ_in_stands_in_one_room():
+    project = PROJECT_ROOT / "dbt_project"
+    outside = [
+        relative(path)
+        for path in sorted((project / "macros").rglob("*.sql"))
+        if "portable" not in path.parts and DIALECTS.search(text(path))
+    ]
+    assert outside == [], "macros of one engine belong into macros/portable"
+    named = {
+        relative(path): found
+        for folder in ("models", "tests")
+        for path in sorted((project / folder).rglob("*.sql"))
+        if (found := sorted(set(ENGINES_OWN.findall(re.sub(r"--.*|{#.*?#}", "", text(path))))))
+    }
+    assert named == {}
+
+
 def test_only_dags_imports_airflow():
     wrong = [
         relative(path)
