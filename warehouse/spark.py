@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import urllib.request
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import CallError
-from warehouse.settings import Settings, load_settings
+from warehouse.settings import Settings, environment_is_set, load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -92,7 +94,17 @@ def open_session(settings: Settings) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _remove_leftovers(session, settings)
     return session
+
+
+def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
+    """Files of a build that was killed lie where no table is, and Spark would refuse to make one there."""
+    for folder in (settings.spark_dir / "warehouse").glob("*.db"):
+        known = {row["tableName"] for row in session.sql(f"show tables in {folder.stem}").collect()}
+        for path in folder.iterdir():
+            if path.name not in known:
+                shutil.rmtree(path)
 
 
 def executors(session: SparkSession) -> list[dict[str, Any]]:
@@ -102,6 +114,15 @@ def executors(session: SparkSession) -> list[dict[str, Any]]:
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - the session's own address
         said = json.load(answer)
     return [executor for executor in said if executor["id"] != "driver"]
+
+
+def _missing() -> str:
+    """What the target needs and this machine has not, in words."""
+    if any(find_spec(name) is None for name in ("pyspark", "dbt.adapters.spark")):
+        return "pyspark and dbt-spark are not installed: make install-scale"
+    if shutil.which("java") is None and not environment_is_set("JAVA_HOME"):
+        return "there is no Java: install a runtime of version 17 (Debian: openjdk-17-jre-headless)"
+    return ""
 
 
 def keep_ansi() -> None:
@@ -120,6 +141,9 @@ def keep_ansi() -> None:
 def main(arguments: list[str], settings: Settings | None = None) -> int:
     """Run one dbt command; returns its exit code."""
     settings = settings or load_settings()
+    if missing := _missing():
+        print(f"Error: {missing}", file=sys.stderr)  # noqa: T201 - the parent reads it
+        return 2
     keep_ansi()
     from dbt.cli.main import dbtRunner
 

@@ -209,7 +209,7 @@ def imported(path: Path) -> set[str]:
 DIALECTS = re.compile(r"macro\s+(?:duckdb|default|spark|databricks|snowflake|clickhouse)__")
 # words of one engine that a model must leave to macros/portable
 ENGINES_OWN = re.compile(
-    r"target\.(?:type|name)|->>|::|//|\b(?:unnest|generate_series|list_\w+|json_extract\w*|struct_pack|epoch_us|strftime|strptime"
+    r"target\.(?:type|name)|->>|::|//|\b(?:unnest|generate_series|list_(?:sort|transform|filter|contains|sum|distinct)|json_extract\w*|struct_pack|epoch_us|strftime|strptime"
     r"|regexp_full_match|regexp_extract|try_cast|timezone|to_months|string_agg|hugeint|varchar|quantile_cont|isodow"
     r"|explode|posexplode|get_json_object|from_json|collect_list|collect_set|rlike|unix_seconds|unix_micros|date_add|xxhash64"
     r"|qualify|asof|lateral|flatten|toDate\w*|arrayJoin)\b",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from warehouse import spark
 from warehouse.errors import CallError
 from warehouse.settings import Settings
 from warehouse.spark import configuration
@@ -32,3 +33,11 @@ def test_a_cluster_keeps_sparks_defaults_and_the_own_file_wins(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CallError, match=r"SPARK_PROPERTIES: there is no file .*none\.conf"):
         configuration(Settings.for_test(tmp_path, spark_properties=tmp_path / "none.conf"))
+
+
+def test_what_is_missing_is_said_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(spark, "find_spec", lambda name: None)
+    assert spark.main(["build"], Settings.for_test(tmp_path)) == 2
+    assert capsys.readouterr().err == (
+        "Error: pyspark and dbt-spark are not installed: make install-scale\n"
+    )

@@ -25,3 +25,19 @@
 {% macro spark__no_days() -%}
     cast(null as array<date>)
 {%- endmacro %}
+
+{#- A select of one row per whole number of a range, both ends included: the relation's columns and the number under a name; none where the
+    last one is less. -#}
+{%- macro each_number(relation, name, first, last) -%}{{ return(adapter.dispatch('each_number', 'warehouse')(relation, name, first, last)) }}{%- endmacro -%}
+{%- macro default__each_number(relation, name, first, last) -%}
+    select
+        *,
+        unnest(range(cast({{ first }} as bigint), cast({{ last }} as bigint) + 1)) as {{ name }}
+    from {{ relation }}
+{%- endmacro -%}
+{%- macro spark__each_number(relation, name, first, last) -%}
+    select
+        *,
+        explode(case when {{ last }} >= {{ first }} then sequence({{ first }}, {{ last }}) else array() end) as {{ name }}
+    from {{ relation }}
+{%- endmacro -%}

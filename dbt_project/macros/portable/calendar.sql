@@ -1,4 +1,4 @@
-{#- Calendar units of billing, beside macros/portable/time.sql. -#}
+{#- Calendar units of billing, beside time.sql. -#}
 
 {%- macro month_of(day) -%}cast(date_trunc('month', {{ day }}) as date){%- endmacro -%}
 {%- macro next_month(month) -%}cast({{ month }} + interval '1' month as date){%- endmacro -%}

@@ -1,5 +1,5 @@
 {#- Fields of an API object kept as JSON text. Everything is read as text first: a cast of JSON numbers would turn 1.5 into 2.
-    Each macro has a default (DuckDB) and can be given a `spark__` sister. -#}
+    Where engines differ the default is DuckDB's. -#}
 
 {#- Text at a path of a JSON column; of an opened object (a struct column named `fields`, see below) where that is given. -#}
 {%- macro text_at(json, path) -%}
