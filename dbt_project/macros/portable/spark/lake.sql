@@ -2,7 +2,7 @@
    the folders of days are passed over, not declared: partitions would have to be repaired at each build. #}
 {% macro spark__open_lake() %}
     {%- set opened = [] -%}
-    {%- for node in (graph.nodes if execute else {}).values() if node.unique_id in selected_resources -%}
+    {%- for node in (graph.nodes if execute and flags.WHICH in ['build', 'run', 'test'] else {}).values() if node.unique_id in selected_resources -%}
         {%- for name in node.depends_on.nodes if name.startswith('source.') and name not in opened -%}
             {%- do opened.append(name) -%}
             {%- do spark_external_table(graph.sources[name].schema, graph.sources[name].identifier) -%}
