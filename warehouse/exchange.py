@@ -42,9 +42,16 @@ def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
         Rows of each table that was taken in anew.
 
     Raises:
-        WarehouseError: A table that was built has no files.
+        WarehouseError: There is no table of gold where the cluster's tables should be.
     """
     models = gold_models(json.loads(manifest.read_text(encoding="utf-8")))
+    root = tables_folder(settings) / "gold.db"
+    folders = {name: root / name for name in models if (root / name).is_dir()}
+    if not folders:
+        raise WarehouseError(
+            f"no table of gold is in {root}",
+            "this machine must see the cluster's tables there (spark.sql.warehouse.dir, docs/scale.md)",
+        )
     con = duck.connect(
         settings.warehouse_db, memory_limit=settings.memory_limit, threads=settings.threads
     )
@@ -54,9 +61,9 @@ def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
         seen = dict(con.execute("select table_name, files from main.brought_back").fetchall())
         con.begin()
         brought = {
-            name: _bring(con, name, model, files, said)
-            for name, model in models.items()
-            if (files := _files(settings, name)) and (said := _said(files)) != seen.get(name)
+            name: _bring(con, name, models[name], files, said)
+            for name, folder in folders.items()
+            if (said := _said(files := sorted(folder.rglob("*.parquet")))) != seen.get(name)
         }
         hit("bring_gold.before_commit", settings)
         con.commit()
@@ -76,8 +83,11 @@ def gold_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _files(settings: Settings, table: str) -> list[Path]:
-    return sorted((settings.spark_dir / "warehouse" / "gold.db" / table).rglob("*.parquet"))
+def tables_folder(settings: Settings) -> Path:
+    """Where the cluster keeps the tables of its catalog, as this machine sees it."""
+    from warehouse.spark import configuration
+
+    return Path(configuration(settings)["spark.sql.warehouse.dir"].removeprefix("file:"))
 
 
 def _said(files: list[Path]) -> str:
@@ -94,12 +104,16 @@ def _bring(
 ) -> int:
     columns = model["columns"].values()
     typed = ", ".join(f'cast("{c["name"]}" as {c["data_type"]}) as "{c["name"]}"' for c in columns)
-    con.execute(
-        f'create or replace table gold."{table}" as select {typed} '
-        # a partition's column stands in the folder's name
-        "from read_parquet(?, hive_partitioning = true, union_by_name = true)",
-        [[str(file) for file in files]],
-    )
+    if files:
+        con.execute(
+            f'create or replace table gold."{table}" as select {typed} '
+            # a partition's column stands in the folder's name
+            "from read_parquet(?, hive_partitioning = true, union_by_name = true)",
+            [[str(file) for file in files]],
+        )
+    else:  # a table of days without any has no file
+        empty = ", ".join(f'"{c["name"]}" {c["data_type"]}' for c in columns)
+        con.execute(f'create or replace table gold."{table}" ({empty})')
     _describe(con, f'table gold."{table}"', model["description"])
     for column in columns:
         _describe(con, f'column gold."{table}"."{column["name"]}"', column["description"])

@@ -105,3 +105,15 @@ def test_scores_go_out_and_their_absence_is_named(settings):
     exchange.hand_out_scores(settings)
     kept = settings.lake_dir / "ml" / "customer_segments.parquet"
     assert duckdb.execute(f"select * from '{kept}'").fetchall() == [("a", 0.5)]
+
+
+def test_a_table_without_a_file_is_empty_and_a_cluster_that_is_not_seen_is_named(
+    settings, manifest, tmp_path
+):
+    with pytest.raises(WarehouseError, match=r"no table of gold is in .*gold\.db"):
+        exchange.bring_gold(settings, manifest)
+    (settings.spark_dir / "warehouse" / "gold.db" / "payments").mkdir(parents=True)
+    assert exchange.bring_gold(settings, manifest) == {"payments": 0}
+    own = tmp_path / "spark.conf"
+    own.write_text("spark.sql.warehouse.dir file:/shared/tables\n")
+    assert str(exchange.tables_folder(settings.over(spark_properties=own))) == "/shared/tables"
