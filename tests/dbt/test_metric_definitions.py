@@ -36,7 +36,7 @@ FORMULAS_OF_THEIR_OWN = {
     "kpi_headlines": {
         "change_rate": ["rate('value - value_before', 'value_before')"],
         "mean_of_four_before": [
-            "avg(value) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding)",
+            "avg(cast(value as double)) over (partition by period, metric order by period_start_on rows between 4 preceding and 1 preceding)",
         ],
     },
     "kpi_health_daily": {

@@ -17,7 +17,7 @@ BUILD = """
 import sys
 from warehouse.cli import main
 import warehouse.transform as transform
-transform.DBT = {dbt!r}
+transform.DBT = ({dbt!r},)
 sys.argv = ["warehouse", "build"]
 main()
 """
