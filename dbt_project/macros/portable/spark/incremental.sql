@@ -81,3 +81,10 @@
 {% macro spark_can_delete() -%}
     {{ return(config.get('file_format') in ['delta', 'iceberg', 'hudi']) }}
 {%- endmacro %}
+
+{# dbt-spark's get_insert_into_sql has other arguments than the one that dbt calls here. #}
+{% macro spark__get_incremental_append_sql(arg_dict) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
