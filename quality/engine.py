@@ -40,6 +40,9 @@ class Evaluator:
     """
 
     def __init__(self, *, threads: int, docs_dir: Path | None = None) -> None:
+        # it would import pyspark where that is installed: seconds for nothing, and where there is no main file pyspark
+        # ends the process
+        sys.modules.setdefault("pyspark", None)  # type: ignore[arg-type]
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
         from great_expectations.datasource.fluent.sql_datasource import SQLDatasource

@@ -192,7 +192,7 @@ def test_a_day_later_the_same_method_is_continued(own, rows):
 def test_the_contracts_of_gold_are_what_python_writes(trained, rows, name):
     path = PROJECT_ROOT / f"dbt_project/models/gold/ml/{name}.yml"
     [model] = yaml.safe_load(path.read_text())["models"]
-    promised = {column["name"]: column["data_type"] for column in model["columns"]}
+    promised = {c["name"]: c["data_type"].replace("string", "varchar") for c in model["columns"]}
     written = rows(trained.settings.warehouse_db, f"describe ml.{name}")
     assert (
         dict(zip(written["column_name"], written["column_type"].str.lower(), strict=True))

@@ -214,7 +214,8 @@ def test_the_contracts_of_gold_are_what_python_writes(trained, rows):
         path = PROJECT_ROOT / "dbt_project/models/gold/ml" / f"{name}.yml"
         [model] = yaml.safe_load(path.read_text())["models"]
         promised = {
-            column["name"]: column["data_type"].replace(" ", "") for column in model["columns"]
+            column["name"]: column["data_type"].replace(" ", "").replace("string", "varchar")
+            for column in model["columns"]
         }
         written = rows(trained.settings.warehouse_db, f"describe ml.{name}")
         found = dict(zip(written["column_name"], written["column_type"].str.lower(), strict=True))

@@ -303,7 +303,10 @@ def test_the_contracts_of_gold_are_what_python_writes(trained, rows, name, path)
     [model] = yaml.safe_load((PROJECT_ROOT / f"dbt_project/models/gold/{path}.yml").read_text())[
         "models"
     ]
-    promised = {column["name"]: column["data_type"].replace(" ", "") for column in model["columns"]}
+    promised = {
+        c["name"]: c["data_type"].replace(" ", "").replace("string", "varchar")
+        for c in model["columns"]
+    }
     written = rows(trained.settings.warehouse_db, f"describe ml.{name}")
     found = dict(zip(written["column_name"], written["column_type"].str.lower(), strict=True))
     assert found == promised
