@@ -17,7 +17,8 @@ def described_columns():
         for model in yaml.safe_load(path.read_text()).get("models") or ():
             columns = model.get("columns") or ()
             found[model["name"]] = {
-                c["name"]: str(c.get("data_type", "varchar")).upper() for c in columns
+                c["name"]: str(c.get("data_type", "string")).upper().replace("STRING", "VARCHAR")
+                for c in columns
             }
     return found
 
