@@ -94,13 +94,14 @@ def open_session(settings: Settings) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    _remove_leftovers(session, settings)
     return session
 
 
 def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
     """Files of a build that was killed lie where no table is, and Spark would refuse to make one there."""
     for folder in (settings.spark_dir / "warehouse").glob("*.db"):
+        # a metastore that was lost knows none of them
+        session.sql(f"create schema if not exists {folder.stem}")
         known = {row["tableName"] for row in session.sql(f"show tables in {folder.stem}").collect()}
         for path in folder.iterdir():
             if path.name not in known:
@@ -108,8 +109,10 @@ def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
 
 
 def executors(session: SparkSession) -> list[dict[str, Any]]:
-    """What Spark's REST API says of each executor, the driver left out."""
+    """What Spark's REST API says of each executor, the driver left out; nothing where the cluster has it off."""
     context = session.sparkContext
+    if not context.uiWebUrl:
+        return []
     address = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/allexecutors"
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - the session's own address
         said = json.load(answer)
@@ -149,6 +152,7 @@ def main(arguments: list[str], settings: Settings | None = None) -> int:
 
     session = open_session(settings)
     try:
+        _remove_leftovers(session, settings)
         outcome = dbtRunner().invoke(arguments)
         _keep_evidence(executors(session), _option(arguments, "--target-path"))
     finally:
