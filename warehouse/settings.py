@@ -96,10 +96,10 @@ class Settings(BaseSettings):
     weekly_report_schedule: str = Field("0 7 * * 1", validation_alias="WEEKLY_REPORT_SCHEDULE")
     monthly_report_schedule: str = Field("0 7 2 * *", validation_alias="MONTHLY_REPORT_SCHEDULE")
 
-    @field_validator("home")
+    @field_validator("home", "spark_properties")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().resolve()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().resolve() if path else None
 
     @field_validator("as_of")
     @classmethod

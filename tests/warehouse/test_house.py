@@ -176,6 +176,8 @@ def test_a_gold_model_says_its_grain_and_describes_every_column(path):
         name = f"{path.stem}.{column['name']}"
         assert (column.get("description") or "").strip(), f"{name} has no description"
         assert column.get("data_type"), f"{name} has no data_type"
+        # Spark's varchar has a length
+        assert column["data_type"] != "varchar", f"{name}: say string, which every engine knows"
 
 
 def test_every_model_that_is_described_exists():
