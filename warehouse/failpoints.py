@@ -26,6 +26,7 @@ POINTS = {
     "gate.checked": "a gate has looked at everything, its results are not on record",
     "build.begun": "a layer's locks are held, dbt has not started",
     "build.node_finished": "dbt is between two models (or tests), and dies with us",
+    "bring_gold.before_commit": "what a cluster built is written to the warehouse file, not committed",
     "build.dbt_ended": "dbt has built the layer, what it was built on is not noted",
     "build.noted": "what the layer was built on is noted, the build is not on record",
     "build.recorded": "the build is on record",

@@ -118,7 +118,7 @@ def test_dbt_that_ends_for_want_of_room_is_told_why(tmp_path, monkeypatch, scrip
     dbt = tmp_path / "dbt"
     dbt.write_text(f"#!/bin/sh\n{script}\n")
     dbt.chmod(0o700)
-    monkeypatch.setattr(transform, "DBT", str(dbt))
+    monkeypatch.setattr(transform, "DBT", (str(dbt),))
     with pytest.raises(WarehouseError) as error:
         transform.run_dbt(settings, ["build"], target="gold")
     message, hint = DBT[script]

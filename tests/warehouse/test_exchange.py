@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 
+from tests.faults.dying import killed_at
 from warehouse import duck, exchange
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
@@ -91,6 +92,17 @@ def test_only_what_has_other_files_comes_again(settings, manifest):
     exchange.bring_gold(settings, manifest)
     assert exchange.bring_gold(settings, manifest) == {}
     files(settings, "payments", "('c', 1.00, null)", part="part-1")
+    assert exchange.bring_gold(settings, manifest) == {"payments": 3}
+
+
+def test_killed_before_the_commit_it_comes_again_whole(settings, manifest):
+    files(settings, "payments", ROWS)
+    exchange.bring_gold(settings, manifest)
+    files(settings, "payments", "('c', 1.00, null)", part="part-1")
+    killed_at("bring_gold.before_commit", exchange.bring_gold, settings, manifest)
+    con = duck.connect(settings.warehouse_db, read_only=True)
+    assert con.execute("select count(*) from gold.payments").fetchone() == (2,)
+    con.close()
     assert exchange.bring_gold(settings, manifest) == {"payments": 3}
 
 

@@ -45,7 +45,8 @@
     {%- elif measure.agg in ['sum', 'min', 'max', 'count'] -%}
         {%- set aggregate = measure.agg ~ '(' ~ column ~ ')' -%}
     {%- elif measure.agg == 'average' -%}
-        {%- set aggregate = 'avg(cast(' ~ column ~ ' as double))' -%}
+        {#- decimals add up exactly, in any order; divided as decimals they would have too few places on Spark -#}
+        {%- set aggregate = 'cast(sum(' ~ column ~ ') as double) / nullif(count(' ~ column ~ '), 0)' -%}
     {%- else -%}
         {{ exceptions.raise_compiler_error("'" ~ name ~ "': KPI tables have no aggregate " ~ measure.agg) }}
     {%- endif -%}
