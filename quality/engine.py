@@ -1,4 +1,4 @@
-"""The one place that drives Great Expectations.
+"""What drives Great Expectations, and its engine for DuckDB (`quality.engine_spark` has Spark's).
 
 GE 1.24 has no dialect for DuckDB. Through duckdb-engine its cursor is fetched after its connection was closed, so that
 nothing evaluates; an execution engine that keeps the connection open cures that. All suites of a call run in one
@@ -17,6 +17,7 @@ import os
 import sys
 import uuid
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,119 @@ _GE_SEVERITY = {"error": "critical", "warning": "warning"}
 SAMPLE = 5
 
 
-class Evaluator:
-    """An open GE context on one DuckDB connection; close it, or the file stays locked.
+class Evaluator(ABC):
+    """An open GE context on the tables of one engine; close it, or what it reads stays locked.
+
+    Args:
+        docs_dir: Where GE's data docs go; none otherwise.
+    """
+
+    def __init__(self, docs_dir: Path | None = None) -> None:
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        self._gx = gx
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.enable_analytics(False)
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self._has_docs = docs_dir is not None
+        if docs_dir is not None:
+            self._context.add_data_docs_site(
+                site_name="quality",
+                site_config={
+                    "class_name": "SiteBuilder",
+                    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                    "store_backend": {
+                        "class_name": "TupleFilesystemStoreBackend",
+                        "base_directory": str(docs_dir),
+                    },
+                },
+            )
+
+    @abstractmethod
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run SQL where the suites' tables are."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is read."""
+
+    @abstractmethod
+    def _batch(self, suite: Suite) -> tuple[Any, dict[str, Any] | None]:
+        """A suite's table as GE's batch definition, and the parameters that it is read with."""
+
+    def run(self, gate: str, suite: Suite) -> list[CheckResult]:
+        """Evaluate one suite."""
+        if suite.error or suite.note:
+            says = "table can be read" if suite.error else "table is expected to be absent"
+            return [
+                CheckResult(
+                    gate, suite.name, suite.table, "", says, "completeness", "error",
+                    not suite.error, "", suite.error or suite.note,
+                    advice_for(suite.table, "", "completeness") if suite.error else "",
+                )
+            ]  # fmt: skip
+        if not suite.checks:
+            return []
+        definition, parameters = self._batch(suite)
+        ge_suite = self._gx.ExpectationSuite(suite.name)
+        for position, check in enumerate(suite.checks):
+            ge_suite.add_expectation(self._expectation(check, position))
+        validation = self._gx.ValidationDefinition(
+            name=suite.name, data=definition, suite=self._context.suites.add(ge_suite)
+        )
+        outcome = self._context.validation_definitions.add(validation).run(
+            batch_parameters=parameters,
+            result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE},
+        )
+        results = {result.expectation_config.meta["position"]: result for result in outcome.results}
+        return [
+            self._result(gate, suite, check, results.get(position))
+            for position, check in enumerate(suite.checks)
+        ]
+
+    def _result(self, gate: str, suite: Suite, check: Check, outcome: Any) -> CheckResult:
+        success = bool(outcome is not None and outcome.success)
+        found = dict(outcome.result) if outcome is not None and outcome.result else {}
+        detail = "" if success else _detail(check, found, outcome, self._sample(suite, check))
+        return CheckResult(
+            gate, suite.name, suite.table, check.column, check.says,
+            check.dimension, check.severity, success, _observed(found), detail,
+            "" if success else check.advice or advice_for(suite.table, check.column, check.dimension),
+        )  # fmt: skip
+
+    def _sample(self, suite: Suite, check: Check) -> str:
+        """Some of the rows that break a query check: GE counts them only."""
+        query = check.arguments.get("unexpected_rows_query")
+        if query is None:
+            return ""
+        schema, name = suite.asset
+        batch = query.replace("{batch}", f"{schema}.{name}")
+        try:
+            rows = self.execute(f"select * from ({batch}) as faults limit {SAMPLE - 2}")
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises is already the check's failure
+            log.debug("no sample of %s: %s", suite.name, error)
+            return ""
+        return "; ".join("(" + ", ".join(str(value)[:60] for value in row) + ")" for row in rows)
+
+    def build_docs(self) -> None:
+        """Write GE's data docs of everything that ran."""
+        if self._has_docs:
+            self._context.build_data_docs()
+
+    def _expectation(self, check: Check, position: int) -> Any:
+        kind = getattr(self._gx.expectations, check.kind)
+        return kind(
+            **check.arguments,
+            description=check.says,
+            severity=_GE_SEVERITY[check.severity],
+            meta={"position": position},
+        )
+
+
+class DuckDBEvaluator(Evaluator):
+    """On one DuckDB connection.
 
     Args:
         threads: Threads DuckDB may use.
@@ -40,20 +152,14 @@ class Evaluator:
     """
 
     def __init__(self, *, threads: int, docs_dir: Path | None = None) -> None:
-        # it would import pyspark where that is installed: seconds for nothing, and where there is no main file pyspark
-        # ends the process
+        # GE would import pyspark where that is installed: seconds for nothing, and where there is no main file pyspark
+        # ends the process. Gates on Spark have imported it before (`quality.engine_spark`)
         sys.modules.setdefault("pyspark", None)  # type: ignore[arg-type]
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+        super().__init__(docs_dir)
         from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
         warnings.filterwarnings("ignore", module=r"duckdb_engine|great_expectations")
-        logging.getLogger("great_expectations").setLevel(logging.ERROR)
         SQLDatasource.execution_engine_override = _kept_open_engine()
-        self._gx = gx
-        self._context = gx.get_context(mode="ephemeral")
-        self._context.enable_analytics(False)
-        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
         config: dict[str, Any] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -68,19 +174,6 @@ class Evaluator:
             kwargs={"connect_args": {"config": config}},
         )
         self._attached: list[str] = []
-        self._has_docs = docs_dir is not None
-        if docs_dir is not None:
-            self._context.add_data_docs_site(
-                site_name="quality",
-                site_config={
-                    "class_name": "SiteBuilder",
-                    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-                    "store_backend": {
-                        "class_name": "TupleFilesystemStoreBackend",
-                        "base_directory": str(docs_dir),
-                    },
-                },
-            )
         self.execute("set timezone = 'UTC'")
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
@@ -117,66 +210,10 @@ class Evaluator:
                 f'create view {schema}."{table}" as select * from attached_file.{schema}."{table}"'
             )
 
-    def run(self, gate: str, suite: Suite) -> list[CheckResult]:
-        """Evaluate one suite."""
-        if suite.error or suite.note:
-            says = "table can be read" if suite.error else "table is expected to be absent"
-            return [
-                CheckResult(
-                    gate, suite.name, suite.table, "", says, "completeness", "error",
-                    not suite.error, "", suite.error or suite.note,
-                    advice_for(suite.table, "", "completeness") if suite.error else "",
-                )
-            ]  # fmt: skip
-        if not suite.checks:
-            return []
+    def _batch(self, suite: Suite) -> tuple[Any, dict[str, Any] | None]:
         schema, name = suite.asset
-        definition = self._datasource.add_table_asset(
-            suite.name, table_name=name, schema_name=schema
-        ).add_batch_definition_whole_table("all")
-        ge_suite = self._gx.ExpectationSuite(suite.name)
-        for position, check in enumerate(suite.checks):
-            ge_suite.add_expectation(self._expectation(check, position))
-        validation = self._gx.ValidationDefinition(
-            name=suite.name, data=definition, suite=self._context.suites.add(ge_suite)
-        )
-        outcome = self._context.validation_definitions.add(validation).run(
-            result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE}
-        )
-        results = {result.expectation_config.meta["position"]: result for result in outcome.results}
-        return [
-            self._result(gate, suite, check, results.get(position))
-            for position, check in enumerate(suite.checks)
-        ]
-
-    def _result(self, gate: str, suite: Suite, check: Check, outcome: Any) -> CheckResult:
-        success = bool(outcome is not None and outcome.success)
-        found = dict(outcome.result) if outcome is not None and outcome.result else {}
-        detail = "" if success else _detail(check, found, outcome, self._sample(suite, check))
-        return CheckResult(
-            gate, suite.name, suite.table, check.column, check.says,
-            check.dimension, check.severity, success, _observed(found), detail,
-            "" if success else check.advice or advice_for(suite.table, check.column, check.dimension),
-        )  # fmt: skip
-
-    def _sample(self, suite: Suite, check: Check) -> str:
-        """Some of the rows that break a query check: GE counts them only."""
-        query = check.arguments.get("unexpected_rows_query")
-        if query is None:
-            return ""
-        schema, name = suite.asset
-        batch = query.replace("{batch}", f'"{schema}"."{name}"')
-        try:
-            rows = self.execute(f"select * from ({batch}) as faults limit {SAMPLE - 2}")
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises is already the check's failure
-            log.debug("no sample of %s: %s", suite.name, error)
-            return ""
-        return "; ".join("(" + ", ".join(str(value)[:60] for value in row) + ")" for row in rows)
-
-    def build_docs(self) -> None:
-        """Write GE's data docs of everything that ran."""
-        if self._has_docs:
-            self._context.build_data_docs()
+        asset = self._datasource.add_table_asset(suite.name, table_name=name, schema_name=schema)
+        return asset.add_batch_definition_whole_table("all"), None
 
     def close(self) -> None:
         """Let go of the files."""
@@ -186,25 +223,6 @@ class Evaluator:
         engine.close()
         engine.engine.dispose()
         self._datasource.get_engine().dispose()
-
-    def _expectation(self, check: Check, position: int) -> Any:
-        kind = getattr(self._gx.expectations, check.kind)
-        return kind(
-            **check.arguments,
-            description=check.says,
-            severity=_GE_SEVERITY[check.severity],
-            meta={"position": position},
-        )
-
-
-@contextmanager
-def evaluator(*, threads: int, docs_dir: Path | None = None) -> Iterator[Evaluator]:
-    """An `Evaluator` that is closed at the end of the block."""
-    opened = Evaluator(threads=threads, docs_dir=docs_dir)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 _engines: list[type] = []

@@ -8,13 +8,14 @@ Run: by `quality.gates`, with gate gold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from quality.expectations import CheckResult
 from quality.suites.gold import Table
 from quality.suites.promises import CUSTOMER_SOURCES, LATE, NEWEST_DAYS, PROMISES
+from warehouse import duck
+from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
 # Puts all sources side by side.
@@ -25,7 +26,7 @@ NO_GAP = f"no day of the last {NEWEST_DAYS} is missing in what it is made of"
 
 
 def results(
-    execute: Callable[[str], list[tuple[Any, ...]]],
+    settings: Settings,
     tables: Mapping[str, Table],
     now: datetime,
     sources_off: Sequence[str],
@@ -33,22 +34,26 @@ def results(
     """Two results for each stream, and for each gold table that was promised from sources.
 
     Args:
-        execute: Runs SQL where gold is.
+        settings: Whose warehouse file.
         tables: Gold as it stands.
         now: `clock.now`, naive UTC.
         sources_off: Sources that are off in real mode: nothing is expected of them.
     """
     if not {"complete_through", "completeness_ledger"} <= set(tables):
         return []  # gate gold says so
-    # movements wait for the grace of a plan migration by design
-    streams = execute(
-        f"select source, stream, complete_through, complete_through < timestamp '{now}' - {LATE} "
-        "from gold.complete_through where stream <> 'mrr_movements' order by all"
-    )
-    gaps = execute(
-        "select source, stream, date_day, state from gold.completeness_ledger "
-        f"where is_gap and date_day >= date '{now.date()}' - {NEWEST_DAYS} order by all"
-    )
+    con = duck.connect(settings.warehouse_db, read_only=True)
+    try:
+        # movements wait for the grace of a plan migration by design
+        streams = con.execute(
+            f"select source, stream, complete_through, complete_through < timestamp '{now}' - {LATE} "
+            "from gold.complete_through where stream <> 'mrr_movements' order by all"
+        ).fetchall()
+        gaps = con.execute(
+            "select source, stream, date_day, state from gold.completeness_ledger "
+            f"where is_gap and date_day >= date '{now.date()}' - {NEWEST_DAYS} order by all"
+        ).fetchall()
+    finally:
+        con.close()
     late = {
         (source, stream): f"{source}.{stream} is complete only through {through:%Y-%m-%d %H:%M}"
         for source, stream, through, is_late in streams

@@ -15,7 +15,8 @@ import re
 import shutil
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,11 @@ from warehouse.settings import Settings, environment_is_set, load_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+TARGET = "spark"
 EXECUTORS = "executors.json"
 APP_NAME = "warehouse"
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+# the compiler that is ready soonest; its room for code is a fifth of the usual, and once full it compiles nothing more
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
 
 
 def configuration(settings: Settings) -> dict[str, str]:
@@ -44,6 +47,9 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.showConsoleProgress": "false",
+        # an executor's log would tell of each task, ten lines each
+        "spark.log.level": "ERROR",
+        "spark.executor.syncLogLevel.enabled": "true",
         # DuckDB's rule for products of decimals: all places are kept, and what has no room is an error
         "spark.sql.decimalOperations.allowPrecisionLoss": "false",
         # files have no zone, and all instants are UTC
@@ -56,13 +62,20 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.port": "0",
             "spark.port.maxRetries": "64",
-            # Hundreds of small queries cost their planning, not their rows: few tasks each, no second plan while they
-            # run, no code made for each, and the compiler that is ready soonest. A cluster keeps Spark's own defaults.
-            "spark.sql.shuffle.partitions": "2",
+            # Hundreds of small queries cost their planning, not their rows: one task where rows meet (the other
+            # executor has other queries), no second plan while they run, no code made for each, no query that only
+            # prunes another, and little kept of what has run. A cluster keeps Spark's own defaults.
+            "spark.sql.shuffle.partitions": "1",
             "spark.default.parallelism": "2",
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+            "spark.ui.retainedJobs": "20",
+            "spark.ui.retainedStages": "20",
+            "spark.sql.ui.retainedExecutions": "5",
             "spark.locality.wait": "0s",
+            # of the gigabyte that local-cluster's workers have; beside it a Java process needs 400 MB of its own
+            "spark.executor.memory": "700m",
             "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}", *_QUICK),
             "spark.executor.extraJavaOptions": _java(*_QUICK),
         }
@@ -84,17 +97,20 @@ def _properties(path: Path | None) -> dict[str, str]:
     return dict(pairs)
 
 
-def open_session(settings: Settings) -> SparkSession:
-    """A Spark session that finds the tables of the last one."""
+@contextmanager
+def open_session(settings: Settings) -> Iterator[SparkSession]:
+    """A Spark session that finds the tables of the last one, stopped at the end of the block."""
     from pyspark.sql import SparkSession
 
     settings.spark_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in configuration(settings).items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    return session
+    opened = builder.getOrCreate()
+    try:
+        yield opened
+    finally:
+        opened.stop()
 
 
 def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
@@ -117,6 +133,17 @@ def executors(session: SparkSession) -> list[dict[str, Any]]:
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - the session's own address
         said = json.load(answer)
     return [executor for executor in said if executor["id"] != "driver"]
+
+
+def require() -> None:
+    """See that the target's parts are installed.
+
+    Raises:
+        CallError: One is missing; the message says which, and how to get it.
+    """
+    if missing := _missing():
+        message, _, hint = missing.partition(": ")
+        raise CallError(message, hint)
 
 
 def _missing() -> str:
@@ -150,13 +177,10 @@ def main(arguments: list[str], settings: Settings | None = None) -> int:
     keep_ansi()
     from dbt.cli.main import dbtRunner
 
-    session = open_session(settings)
-    try:
+    with open_session(settings) as session:
         _remove_leftovers(session, settings)
         outcome = dbtRunner().invoke(arguments)
         _keep_evidence(executors(session), _option(arguments, "--target-path"))
-    finally:
-        session.stop()
     if outcome.exception is not None:
         print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it
     return 0 if outcome.success else 1

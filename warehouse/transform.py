@@ -25,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import clock, duck, exchange, ledger, loads
+from warehouse import clock, duck, exchange, ledger, loads, spark
 from warehouse.errors import CallError, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.locks import hold
@@ -38,7 +38,6 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 # beside the Python that runs us
 DBT = (str(Path(sys.executable).parent / "dbt"),)
 DBT_ON_SPARK = (sys.executable, "-m", "warehouse.spark")
-SPARK = "spark"
 SPARK_SETTINGS = (
     "WAREHOUSE_HOME", "WAREHOUSE_TARGET", "SPARK_MASTER", "SPARK_DRIVER_MEMORY", "SPARK_PROPERTIES",
 )  # fmt: skip
@@ -131,7 +130,7 @@ def _build_layer(
                 taken_in[source] = loads.last_load_id(source, settings)
         hit("build.begun", settings)
         _make_schemas(settings)
-        if settings.target == SPARK:
+        if settings.target == spark.TARGET:
             _hand_out(settings, layer)
         premises = _premises_file(settings, layer.name)
         built_on = _premises(settings, layer)
@@ -156,7 +155,7 @@ def _build_layer(
             raise
         _record_tests(settings, layer, target)
         result = _read_results(layer, target)
-        if settings.target == SPARK and not layer.reads_landing:
+        if settings.target == spark.TARGET and not layer.reads_landing:
             _bring_back(settings, target / "manifest.json", held)
         hit("build.dbt_ended", settings)
         _note(premises, built_on)
@@ -345,10 +344,10 @@ def run_dbt(
     # dbt's options stand after its verb, so that a verb's own options can follow
     verb, *options = command
     environment = dbt_environment(settings)
-    if target == SPARK:
+    if target == spark.TARGET:
         environment |= spark_environment(settings)
     line = [
-        *(DBT_ON_SPARK if target == SPARK else DBT), "--log-format", "json", "--log-path",
+        *(DBT_ON_SPARK if target == spark.TARGET else DBT), "--log-format", "json", "--log-path",
         str(settings.logs_dir / "dbt"),
         # debug lines are up to a tenth of a build's CPU; the statements stand in the target folder
         "--log-level-file", "info",

@@ -22,7 +22,7 @@ from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
 if TYPE_CHECKING:
-    from quality.engine import Evaluator
+    from quality.engine import DuckDBEvaluator
 
 PROFILE_SCHEMA = "landed"
 EARLIEST = datetime(2010, 1, 1)  # noqa: DTZ001 - compared with TIMESTAMP columns, which are naive UTC
@@ -110,7 +110,7 @@ def landing_scope(settings: Settings) -> dict[str, int]:
 
 
 def suites(
-    evaluator: Evaluator, settings: Settings, now: datetime, passed_scope: Mapping[str, int]
+    evaluator: DuckDBEvaluator, settings: Settings, now: datetime, passed_scope: Mapping[str, int]
 ) -> list[Suite]:
     """Profile what landed and say what must hold of it.
 
@@ -148,7 +148,7 @@ def suites(
     return found
 
 
-def _since(evaluator: Evaluator, source: SourceSpec, passed: int) -> int:
+def _since(evaluator: DuckDBEvaluator, source: SourceSpec, passed: int) -> int:
     """The load id after which rows are new to this gate."""
     sql = f"select coalesce(max(load_id), 0) from landing_{source.name}.landing.loads"
     highest = evaluator.execute(sql)[0][0]
@@ -157,7 +157,7 @@ def _since(evaluator: Evaluator, source: SourceSpec, passed: int) -> int:
 
 
 def _source_suite(
-    evaluator: Evaluator, settings: Settings, source: SourceSpec, since: int
+    evaluator: DuckDBEvaluator, settings: Settings, source: SourceSpec, since: int
 ) -> Suite:
     """What holds of a source as a whole: no slice or file is above the threshold, so neither is the sum."""
     landing = f"landing_{source.name}.landing"
@@ -182,7 +182,7 @@ def _source_suite(
 
 
 def _stream_suite(
-    evaluator: Evaluator,
+    evaluator: DuckDBEvaluator,
     settings: Settings,
     source: SourceSpec,
     stream: str,

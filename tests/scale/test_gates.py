@@ -1,0 +1,41 @@
+"""A gate on Spark judges as the gate on the warehouse file does, check by check."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from warehouse.settings import PROJECT_ROOT
+
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(600)]
+
+
+def verdicts(engine: str, home: Path) -> dict[str, tuple]:
+    """What each check of tests/scale/verdicts.py says → whether it holds, what was observed, and the detail."""
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.scale.verdicts", engine, str(home)],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {says: tuple(rest) for says, *rest in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_both_engines_find_the_same(tmp_path):
+    duckdb = verdicts("duckdb", tmp_path / "duckdb")
+    spark = verdicts("spark", tmp_path / "spark")
+    came_back = spark.pop("has the 4 rows that came back")
+    assert came_back == (False, "3", "observed 3")
+    assert spark == duckdb
+    failed = {says for says, (success, *_) in duckdb.items() if not success}
+    assert failed == {
+        "has at least 80% of the published version's 20 rows", "has the promised columns id, amount, lost",
+        "id is never null", "(id) is unique", "every customer_id is in dim_customers",
+        "currency is a code of three capital letters", "probability is at least 0 and at most 1",
+        "date_partition is not in the future", "occurred_at is not in the future",
+    }  # fmt: skip
+    assert (tmp_path / "spark" / "docs" / "index.html").exists()

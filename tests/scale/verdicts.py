@@ -1,0 +1,80 @@
+"""One suite over one table on an engine, as a process of its own: whoever has hidden pyspark from GE can't use it later.
+
+Run: `python -m tests.scale.verdicts duckdb|spark HOME`; prints a JSON list of what each check says and found.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from quality.expectations import CheckResult, Suite
+from quality.suites.gold import Table, suite_of
+from quality.suites.promises import Promise
+from warehouse import duck
+from warehouse.settings import Settings
+
+NOW = datetime(2025, 7, 1)
+# NULL in a key, a key twice, a day in the future, a currency in small letters, shares beyond 0 and 1, nobody's customer
+ROWS = """
+select * from (values
+    ('a', 'c1', cast(1.50 as decimal(18, 2)), 'USD', 0.5e0, date '2025-06-01', timestamp '2025-06-01 00:00:00'),
+    ('a', 'c2', cast(2.00 as decimal(18, 2)), 'usd', 1.5e0, date '2025-06-02', timestamp '2025-06-02 00:00:00'),
+    (cast(null as string), 'c3', null, 'EUR', -0.5e0, date '2025-09-01', timestamp '2025-09-01 00:00:00')
+) as t(id, customer_id, amount, currency, probability, date_partition, occurred_at)
+"""
+CUSTOMERS = "select * from (values ('c1'), ('c2')) as t(customer_id)"
+COLUMNS = {
+    "id": "VARCHAR", "customer_id": "VARCHAR", "amount": "DECIMAL(18,2)", "currency": "VARCHAR",
+    "probability": "DOUBLE", "date_partition": "DATE", "occurred_at": "TIMESTAMP",
+}  # fmt: skip
+
+
+def suite() -> Suite:
+    """What gate gold asks of such a table, and of a published one that had 20 rows and a column more."""
+    tables = {
+        "payments": Table("payments", COLUMNS, 3, 20),
+        "dim_customers": Table("dim_customers", {"customer_id": "VARCHAR"}, 2),
+    }
+    promise = Promise(columns=("id", "amount", "lost"), grain=("customer_id", "date_partition"))
+    return suite_of("payments", tables, NOW, promise, ())
+
+
+def on_duckdb(settings: Settings) -> list[CheckResult]:
+    """The suite in a warehouse file."""
+    from quality.engine import DuckDBEvaluator
+
+    con = duck.connect(settings.warehouse_db)
+    con.execute("create schema gold")
+    con.execute(f"create table gold.payments as {ROWS}")
+    con.execute(f"create table gold.dim_customers as {CUSTOMERS}")
+    con.close()
+    with closing(DuckDBEvaluator(threads=1)) as opened:
+        opened.attach_schema(settings.warehouse_db, "gold")
+        return opened.run("gold", suite())
+
+
+def on_spark(settings: Settings) -> list[CheckResult]:
+    """The suite in a Spark session, of a table of which one row more had come back."""
+    from quality.engine_spark import SparkEvaluator
+    from warehouse.spark import open_session
+
+    with open_session(settings) as session:
+        session.sql("create schema gold")
+        session.sql(f"create table gold.payments using parquet as {ROWS}")
+        session.sql(f"create table gold.dim_customers using parquet as {CUSTOMERS}")
+        with closing(SparkEvaluator(session, {"payments": 4}, settings.home / "docs")) as opened:
+            found = opened.run("gold", suite())
+            opened.build_docs()
+            return found
+
+
+if __name__ == "__main__":
+    engine, home = sys.argv[1:]
+    settings = Settings.for_test(Path(home), target=engine, spark_master="local[1]")
+    found = {"duckdb": on_duckdb, "spark": on_spark}[engine](settings)
+    rows = [[one.expectation, one.success, one.observed, one.detail] for one in found]
+    print(json.dumps(rows))
