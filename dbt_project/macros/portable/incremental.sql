@@ -21,16 +21,26 @@
 {% endmacro %}
 
 {% macro default__replace_where(arg_dict, gone, taken) %}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     delete from {{ arg_dict['target_relation'] }}
     where {{ gone }};
 
+    {{ rows_put_in(arg_dict, taken) }}
+{% endmacro %}
+
+{% macro rows_put_in(arg_dict, taken) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }}
     from {{ arg_dict['temp_relation'] }}
     {%- if taken %}
     where {{ taken }}
     {%- endif %}
+{% endmacro %}
+
+{# Where the two are two statements: the first is run, the second returned. #}
+{% macro delete_then_insert(arg_dict, gone, taken) %}
+    {%- do run_query('delete from ' ~ arg_dict['target_relation'] ~ ' where ' ~ gone) %}
+    {{ rows_put_in(arg_dict, taken) }}
 {% endmacro %}
 
 {# The highest load that a model has taken in; -1 where it is empty. #}

@@ -30,14 +30,7 @@
 {% endmaterialization %}
 
 {% macro clickhouse__replace_where(arg_dict, gone, taken) %}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- do run_query('delete from ' ~ arg_dict['target_relation'] ~ ' where ' ~ clickhouse_sql(gone)) %}
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
-    {%- if taken %}
-    where {{ taken }}
-    {%- endif %}
+    {{ delete_then_insert(arg_dict, clickhouse_sql(gone), taken) }}
 {% endmacro %}
 
 {% macro clickhouse__rebuild_days(arg_dict) %}

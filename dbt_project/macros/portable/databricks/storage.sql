@@ -1,14 +1,7 @@
 {# Writing on Databricks, where all tables are Delta's. What is not said here is Spark's. #}
 
 {% macro databricks__replace_where(arg_dict, gone, taken) %}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- do run_query('delete from ' ~ arg_dict['target_relation'] ~ ' where ' ~ gone) %}
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
-    {%- if taken %}
-    where {{ taken }}
-    {%- endif %}
+    {{ delete_then_insert(arg_dict, gone, taken) }}
 {% endmacro %}
 
 {% macro databricks__rebuild_days(arg_dict) %}

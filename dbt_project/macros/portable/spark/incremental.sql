@@ -1,4 +1,5 @@
-{# Incremental models on Spark. A strategy says which rows go (`replace_where`) and dbt's temporary view has those that come.
+{# Incremental models on Spark. A strategy says which rows go (`replace_where`) and dbt's temporary relation has those that come: a view where
+   the strategy reads it once, or else a table, which is computed once.
 
    Tables of a format that can delete (delta, iceberg: the variable spark_file_format) lose rows and get others. Plain Parquet can't: a table that is
    partitioned by day has its days overwritten, any other is written anew beside itself and takes its own name; whoever dies in between leaves a
@@ -14,8 +15,13 @@
             {{ create_table_as(False, this, spark_staged(compiled_code)) }}
         {%- endcall %}
     {%- else %}
-        {%- set fresh = make_temp_relation(this, '__dbt_tmp') -%}
-        {%- do run_query(create_temporary_view(fresh, spark_staged(compiled_code))) %}
+        {%- set is_read_once = config.require('incremental_strategy') in ['append', 'replace_touched'] -%}
+        {%- set fresh = make_temp_relation(this, '__dbt_tmp') if is_read_once else spark_stage('fresh') -%}
+        {%- if is_read_once %}
+            {%- do run_query(create_temporary_view(fresh, spark_staged(compiled_code))) %}
+        {%- else %}
+            {%- do spark_table(fresh, spark_staged(compiled_code)) %}
+        {%- endif %}
         {%- do process_schema_changes(incremental_validate_on_schema_change(config.get('on_schema_change'), default='fail'), fresh, existing) %}
         {%- set strategy = adapter.get_incremental_strategy_macro(context, config.require('incremental_strategy')) -%}
         {%- set said = {
@@ -25,6 +31,9 @@
         {%- call statement('main') %}
             {{ strategy(said) }}
         {%- endcall %}
+        {%- if not is_read_once %}
+            {%- do run_query('drop table ' ~ fresh) %}
+        {%- endif %}
     {%- endif %}
     {%- do spark_unstage() %}
     {%- do persist_docs(this, model) %}
@@ -33,13 +42,12 @@
 {% endmaterialization %}
 
 {% macro spark__replace_where(arg_dict, gone, taken) %}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- set target = arg_dict['target_relation'] -%}
-    {%- set fresh = 'select ' ~ columns ~ ' from ' ~ arg_dict['temp_relation'] ~ (' where ' ~ taken if taken else '') -%}
     {%- if spark_can_delete() %}
-        {%- do run_query('delete from ' ~ target ~ ' where ' ~ gone) %}
-        insert into {{ target }} {{ fresh }}
+        {{ delete_then_insert(arg_dict, gone, taken) }}
     {%- else %}
+        {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+        {%- set fresh = 'select ' ~ columns ~ ' from ' ~ arg_dict['temp_relation'] ~ (' where ' ~ taken if taken else '') -%}
+        {%- set target = arg_dict['target_relation'] -%}
         {{ spark_written_anew(target, 'select ' ~ columns ~ ' from ' ~ target ~ ' where not (' ~ gone ~ ') union all ' ~ fresh) }}
     {%- endif %}
 {% endmacro %}
