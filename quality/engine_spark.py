@@ -40,6 +40,9 @@ class SparkEvaluator(Evaluator):
         rows = self._rows.get(suite.asset[1])
         if rows is None:
             return super().run(gate, suite)
+        if not self._session.catalog.tableExists(".".join(suite.asset)):
+            missing = "the cluster has lost the table; run `warehouse build --full-refresh`"
+            return super().run(gate, replace(suite, error=missing))
         came_back = row_count(
             rows,
             rows,

@@ -70,6 +70,8 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+            # a folder a day is found by looking, not by asking Derby for each of them
+            "spark.sql.hive.manageFilesourcePartitions": "false",
             "spark.ui.retainedJobs": "20",
             "spark.ui.retainedStages": "20",
             "spark.sql.ui.retainedExecutions": "5",

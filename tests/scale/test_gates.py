@@ -30,6 +30,9 @@ def test_both_engines_find_the_same(tmp_path):
     spark = verdicts("spark", tmp_path / "spark")
     came_back = spark.pop("has the 4 rows that came back")
     assert came_back == (False, "3", "observed 3")
+    is_there, _, why = spark.pop("table can be read")
+    assert not is_there
+    assert "the cluster has lost the table" in why
     assert spark == duckdb
     failed = {says for says, (success, *_) in duckdb.items() if not success}
     assert failed == {

@@ -58,7 +58,7 @@ def on_duckdb(settings: Settings) -> list[CheckResult]:
 
 
 def on_spark(settings: Settings) -> list[CheckResult]:
-    """The suite in a Spark session, of a table of which one row more had come back."""
+    """The suite in a Spark session, of a table of which one row more had come back; and one of a table that is lost."""
     from quality.engine_spark import SparkEvaluator
     from warehouse.spark import open_session
 
@@ -66,8 +66,10 @@ def on_spark(settings: Settings) -> list[CheckResult]:
         session.sql("create schema gold")
         session.sql(f"create table gold.payments using parquet as {ROWS}")
         session.sql(f"create table gold.dim_customers using parquet as {CUSTOMERS}")
-        with closing(SparkEvaluator(session, {"payments": 4}, settings.home / "docs")) as opened:
+        rows = {"payments": 4, "lost": 1}
+        with closing(SparkEvaluator(session, rows, settings.home / "docs")) as opened:
             found = opened.run("gold", suite())
+            found += opened.run("gold", Suite("gold.lost", "gold.lost", ("gold", "lost")))
             opened.build_docs()
             return found
 

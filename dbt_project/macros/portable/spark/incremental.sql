@@ -52,7 +52,7 @@
     {%- endif %}
 {% endmacro %}
 
-{# Days of which rows were selected are overwritten; those that have lost their last row are dropped first. #}
+{# Days of which rows were selected are overwritten; those that have lost their last row are emptied first. #}
 {% macro spark__rebuild_days(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set target = arg_dict['target_relation'] -%}
@@ -61,8 +61,12 @@
         {{ spark__replace_where(arg_dict, rebuilt_days(arg_dict), key ~ ' is not null') }}
     {%- else %}
         {%- set emptied = run_query('select date_partition from ' ~ arg_dict['temp_relation'] ~ ' group by date_partition having count(' ~ key ~ ') = 0') -%}
+        {%- set others = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name') | reject('eq', 'date_partition')) -%}
         {%- for day in emptied.columns[0].values() %}
-            {%- do run_query('alter table ' ~ target ~ " drop if exists partition (date_partition = '" ~ day ~ "')") %}
+            {#- overwritten by nothing: dropping needs a catalog that keeps partitions #}
+            {%- do run_query(
+                'insert overwrite table ' ~ target ~ " partition (date_partition = '" ~ day ~ "') select " ~ others ~ ' from ' ~ arg_dict['temp_relation'] ~ ' where false'
+            ) %}
         {%- endfor %}
         {%- do run_query('set spark.sql.sources.partitionOverwriteMode = dynamic') %}
         insert overwrite table {{ target }} partition (date_partition)
