@@ -33,7 +33,7 @@ SAMPLE = 5
 
 
 class Evaluator(ABC):
-    """An open GE context on the tables of one engine; close it, or what it reads stays locked.
+    """An open GE context on the tables of one engine.
 
     Args:
         docs_dir: Where GE's data docs go; none otherwise.
@@ -65,10 +65,6 @@ class Evaluator(ABC):
     @abstractmethod
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run SQL where the suites' tables are."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of what is read."""
 
     @abstractmethod
     def _batch(self, suite: Suite) -> tuple[Any, dict[str, Any] | None]:
@@ -144,7 +140,7 @@ class Evaluator(ABC):
 
 
 class DuckDBEvaluator(Evaluator):
-    """On one DuckDB connection.
+    """On one DuckDB connection; close it, or the files stay locked.
 
     Args:
         threads: Threads DuckDB may use.
@@ -153,8 +149,9 @@ class DuckDBEvaluator(Evaluator):
 
     def __init__(self, *, threads: int, docs_dir: Path | None = None) -> None:
         # GE would import pyspark where that is installed: seconds for nothing, and where there is no main file pyspark
-        # ends the process. Gates on Spark have imported it before (`quality.engine_spark`)
-        sys.modules.setdefault("pyspark", None)  # type: ignore[arg-type]
+        # ends the process. Gates on Spark have imported it before
+        nothing: Any = None
+        sys.modules.setdefault("pyspark", nothing)
         super().__init__(docs_dir)
         from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 

@@ -1,7 +1,7 @@
 """Great Expectations on Spark: the suites of gold's tables run where those are, before anybody reads what came back.
 
 Reads: the cluster's gold, through a session that the caller has opened. Writes: GE's data docs into a folder.
-Run: by `quality.gates`, on the target spark. Importing this module before GE is what lets GE see pyspark.
+Run: by `quality.gates`, on the target spark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from quality.expectations import CheckResult, Suite, row_count
 
 
 class SparkEvaluator(Evaluator):
-    """On one Spark session, which stays open.
+    """On one Spark session, which belongs to the caller.
 
     Args:
         session: Where the tables are.
@@ -44,19 +44,13 @@ class SparkEvaluator(Evaluator):
             missing = "the cluster has lost the table; run `warehouse build --full-refresh`"
             return super().run(gate, replace(suite, error=missing))
         came_back = row_count(
-            rows,
-            rows,
-            says=f"has the {rows} rows that came back",
-            advice="run `warehouse build` again",
+            rows, rows, says="has as many rows as came back", advice="run `warehouse build` again"
         )
         return super().run(gate, replace(suite, checks=(*suite.checks, came_back)))
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run SQL on the same session that the suites will see."""
         return [tuple(row) for row in self._session.sql(sql).collect()]
-
-    def close(self) -> None:
-        """Nothing is held: the session belongs to the caller."""
 
     def _batch(self, suite: Suite) -> tuple[Any, dict[str, Any] | None]:
         asset = self._datasource.add_dataframe_asset(suite.name)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from quality.engine import Evaluator
 
 
@@ -84,8 +87,8 @@ def check(gate: str | Sequence[str], settings: Settings, *, enforce: bool = Fals
     in_file = [name for name in gates if name != "raw"]
     if in_file and settings.target == spark.TARGET:
         spark.require()
-        # before GE, which takes pyspark for missing where the gate on landing files has hidden it
-        import quality.engine_spark  # noqa: F401
+        # the gate on landing files hides it from GE, unless it is there already
+        import_module("pyspark")
     if "raw" in gates:
         results += _run_raw(settings, ledger.naive(now), run_id)
     if in_file:
@@ -143,14 +146,15 @@ def _run_gold(
         if settings.mode == "real" and not spec.is_on(settings)
     ]
     what = f"quality gate {', '.join(gates)}"
+    on_spark = settings.target == spark.TARGET
     # the lock is kept until the results are on record, so that no build can slip in between
     with (
         locks.hold(settings.warehouse_db, what=what, timeout=settings.lock_timeout),
-        _evaluators(settings) as evaluator_of,
+        spark.open_session(settings) if on_spark else nullcontext() as session,
     ):
         tables = gold_tables(settings)
         for gate in gates:
-            with closing(evaluator_of(gate, tables)) as opened:
+            with _evaluator(settings, gate, tables, session) as opened:
                 results = [
                     result
                     for suite in modules[gate].suites(tables, now, off)
@@ -165,26 +169,22 @@ def _run_gold(
 
 
 @contextmanager
-def _evaluators(settings: Settings) -> Iterator[Callable[[str, Mapping[str, Table]], Evaluator]]:
-    """Makes a gate's evaluator on the engine that gold's tables are on: in the warehouse file, or on the cluster."""
-    if settings.target == spark.TARGET:
+def _evaluator(
+    settings: Settings, gate: str, tables: Mapping[str, Table], session: SparkSession | None
+) -> Iterator[Evaluator]:
+    """A gate's evaluator where gold's tables are: on the cluster of a session, or in the warehouse file."""
+    docs_dir = _docs_dir(settings, gate)
+    if session is not None:
         from quality.engine_spark import SparkEvaluator
 
-        with spark.open_session(settings) as session:
-            yield lambda gate, tables: SparkEvaluator(
-                session,
-                {name: table.rows for name, table in tables.items()},
-                _docs_dir(settings, gate),
-            )
+        rows = {name: table.rows for name, table in tables.items()}
+        yield SparkEvaluator(session, rows, docs_dir)
     else:
         from quality.engine import DuckDBEvaluator
 
-        def on_duckdb(gate: str, _: Mapping[str, Table]) -> Evaluator:
-            opened = DuckDBEvaluator(threads=settings.threads, docs_dir=_docs_dir(settings, gate))
+        with closing(DuckDBEvaluator(threads=settings.threads, docs_dir=docs_dir)) as opened:
             opened.attach_schema(settings.warehouse_db, "gold")
-            return opened
-
-        yield on_duckdb
+            yield opened
 
 
 def gold_tables(settings: Settings) -> dict[str, Table]:

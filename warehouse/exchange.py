@@ -1,7 +1,7 @@
 """What the warehouse file and a cluster give each other: gold comes back from it, and what Python wrote goes out to it.
 
 A build on a cluster leaves gold in Parquet files there. They are taken into a warehouse file of the target's own, with
-the types of their contracts, so that ML, gates and publish read what they always read. Tables of which no file has
+the types of their contracts, so that ML and publish read what they always read. Tables of which no file has
 changed stay as they are.
 
 Reads: the cluster's tables, dbt's manifest. Writes: the target's warehouse file, `lake/ml/`.

@@ -143,18 +143,12 @@ def require() -> None:
     Raises:
         CallError: One is missing; the message says which, and how to get it.
     """
-    if missing := _missing():
-        message, _, hint = missing.partition(": ")
-        raise CallError(message, hint)
-
-
-def _missing() -> str:
-    """What the target needs and this machine has not, in words."""
     if any(find_spec(name) is None for name in ("pyspark", "dbt.adapters.spark")):
-        return "pyspark and dbt-spark are not installed: make install-scale"
+        raise CallError("pyspark and dbt-spark are not installed", "make install-scale")
     if shutil.which("java") is None and not environment_is_set("JAVA_HOME"):
-        return "there is no Java: install a runtime of version 17 (Debian: openjdk-17-jre-headless)"
-    return ""
+        raise CallError(
+            "there is no Java", "install a runtime of version 17 (Debian: openjdk-17-jre-headless)"
+        )
 
 
 def keep_ansi() -> None:
@@ -173,8 +167,10 @@ def keep_ansi() -> None:
 def main(arguments: list[str], settings: Settings | None = None) -> int:
     """Run one dbt command; returns its exit code."""
     settings = settings or load_settings()
-    if missing := _missing():
-        print(f"Error: {missing}", file=sys.stderr)  # noqa: T201 - the parent reads it
+    try:
+        require()
+    except CallError as error:
+        print(f"Error: {error.message}: {error.hint}", file=sys.stderr)  # noqa: T201 - the parent reads it
         return 2
     keep_ansi()
     from dbt.cli.main import dbtRunner

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 
+import duckdb
 import pytest
 
 from tests.road.conftest import Warehouse
@@ -80,6 +81,15 @@ def test_what_spark_built_is_scored_and_published(company):
     company.home("score", **SPARK)
     company.home("build", "--layer", "ml", **SPARK)
     company.home("check", **SPARK)
+    # the gates looked at the cluster's tables, not at what came back alone
+    con = duckdb.connect(str(company.home.settings.ops_db), read_only=True)
+    asked = con.execute(
+        "select count(*), bool_and(success) from check_results where expectation = 'has as many rows as came back'"
+    ).fetchone()
+    con.close()
+    assert asked is not None
+    assert asked[0] > 60
+    assert asked[1]
     assert "published" in company.home("publish", **SPARK)
     assert "0 differences" in company.home("verify", **SPARK)
     paying = company.home(

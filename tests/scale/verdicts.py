@@ -67,11 +67,11 @@ def on_spark(settings: Settings) -> list[CheckResult]:
         session.sql(f"create table gold.payments using parquet as {ROWS}")
         session.sql(f"create table gold.dim_customers using parquet as {CUSTOMERS}")
         rows = {"payments": 4, "lost": 1}
-        with closing(SparkEvaluator(session, rows, settings.home / "docs")) as opened:
-            found = opened.run("gold", suite())
-            found += opened.run("gold", Suite("gold.lost", "gold.lost", ("gold", "lost")))
-            opened.build_docs()
-            return found
+        opened = SparkEvaluator(session, rows, settings.home / "docs")
+        found = opened.run("gold", suite())
+        found += opened.run("gold", Suite("gold.lost", "gold.lost", ("gold", "lost")))
+        opened.build_docs()
+        return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 {# Incremental models on Spark. A strategy says which rows go (`replace_where`) and dbt's temporary relation has those that come: a view where
    the strategy reads it once, or else a table, which is computed once.
 
-   Tables of a format that can delete (delta, iceberg: the variable spark_file_format) lose rows and get others. Plain Parquet can't: a table that is
+   Tables of a format that can delete (`file_format`: delta, iceberg, hudi) lose rows and get others. Plain Parquet can't: a table that is
    partitioned by day has its days overwritten, any other is written anew beside itself and takes its own name; whoever dies in between leaves a
    table that is missing, and the next build makes it whole. #}
 {% materialization incremental, adapter='spark' %}
