@@ -313,3 +313,8 @@ def reader_environment(settings: Settings) -> dict[str, str]:
 def environment_is_set(name: str) -> bool:
     """Whether a variable is present in the environment (for `doctor`, which never shows values)."""
     return bool(os.environ.get(name))
+
+
+def set_for_children(name: str, value: str) -> None:
+    """Set a variable for the programs that this process starts and that are told nothing else."""
+    os.environ[name] = value

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import CallError
-from warehouse.settings import Settings, environment_is_set, load_settings
+from warehouse.settings import Settings, environment_is_set, load_settings, set_for_children
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,6 +76,10 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.ui.retainedStages": "20",
             "spark.sql.ui.retainedExecutions": "5",
             "spark.locality.wait": "0s",
+            # hundreds of small files of a table are one task's, and are found by the driver
+            "spark.sql.files.openCostInBytes": "64k",
+            "spark.sql.files.minPartitionNum": "1",
+            "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
             # of the gigabyte that local-cluster's workers have; beside it a Java process needs 400 MB of its own
             "spark.executor.memory": "700m",
             "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}", *_QUICK),
@@ -99,12 +103,33 @@ def _properties(path: Path | None) -> dict[str, str]:
     return dict(pairs)
 
 
+def _installation(settings: Settings) -> Path:
+    """The installed Spark under a folder of ours: what its workers write goes there, and it reads our `conf`."""
+    import pyspark
+
+    installed = Path(pyspark.__file__).parent
+    folder = settings.spark_dir / "installation"
+    # a worker leaves a folder for every session
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "conf").mkdir(parents=True, mode=0o700)
+    for part in ("bin", "jars"):
+        (folder / part).symlink_to(installed / part)
+    for absent in ("mapred", "yarn"):
+        # two thirds of Hadoop's settings are theirs, and each query takes all along to each executor
+        (folder / "conf" / f"{absent}-default.xml").write_text("<configuration/>\n")
+    return folder
+
+
 @contextmanager
 def open_session(settings: Settings) -> Iterator[SparkSession]:
     """A Spark session that finds the tables of the last one, stopped at the end of the block."""
     from pyspark.sql import SparkSession
 
     settings.spark_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.spark_master.startswith("local"):
+        set_for_children("SPARK_HOME", str(_installation(settings)))
+        # a laptop's own name may resolve to an address that nobody listens on
+        set_for_children("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in configuration(settings).items():
         builder = builder.config(name, value)

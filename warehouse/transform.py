@@ -294,8 +294,6 @@ def spark_environment(settings: Settings) -> dict[str, str]:
     ours = settings.environment()
     return {
         "PYTHONPATH": str(PROJECT_ROOT),
-        # a laptop's own name may resolve to an address that nobody listens on
-        **({"SPARK_LOCAL_IP": "127.0.0.1"} if settings.spark_master.startswith("local") else {}),
         **{name: ours[name] for name in SPARK_SETTINGS if name in ours},
     }
 

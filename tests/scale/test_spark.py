@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -66,6 +68,13 @@ def test_both_executors_ran_tasks(company):
     tasks = company.tasks()
     assert len(tasks) == 2
     assert all(count > 50 for count in tasks)
+
+
+def test_what_workers_write_stays_in_the_data_folder(company):
+    assert list((company.home.settings.spark_dir / "installation" / "work").iterdir())
+    pyspark = find_spec("pyspark")
+    assert pyspark is not None
+    assert not (Path(str(pyspark.origin)).parent / "work").exists()
 
 
 @pytest.mark.parametrize("day", [1, 2])

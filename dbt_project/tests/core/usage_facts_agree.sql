@@ -1,11 +1,13 @@
 -- Calls of a day are the same number in silver, in the fact and in the daily aggregate; feature usage is the calls that name a
 -- feature. Looks at the days that the last loads touched (all days on a full refresh and on Sundays).
+{% set looked_at = on_touched_days(ref('int_api_calls'), 'load_id') %}
+
 with
 
 silver as (
 
     select date_partition, count(*) as calls, count(feature) as feature_calls from {{ ref('int_api_calls') }}
-    where {{ on_touched_days(ref('int_api_calls'), 'load_id') }}
+    where {{ looked_at }}
     group by date_partition
 
 ),
@@ -13,6 +15,7 @@ silver as (
 facts as (
 
     select date_partition, count(*) as calls from {{ ref('fact_api_usage') }}
+    where {{ looked_at }}
     group by date_partition
 
 ),

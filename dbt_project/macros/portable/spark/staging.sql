@@ -1,28 +1,44 @@
 {# Spark computes a CTE anew wherever it is read, and plans it anew too: a chain in which each is read twice has doubled at every step, until
    the plan has no room in the driver. A model names those that are to be computed once: config(computed_once=['keyed', 'changes']).
    They stand beside the model as tables while it is built (a cache
-   would do, but Spark does not know one again inside another query's CTEs). DuckDB does all this by itself. #}
+   would do, but Spark does not know one again inside another query's CTEs). And it reads the folders of all days to find those that a CTE
+   names: config(days_first=['changed_days']) asks for them before, once there is something to add to. DuckDB does all this by itself. #}
 
 {# The model's code with the named CTEs read from their tables. Relies on the project's style: a CTE begins and ends in column 0. #}
 {% macro spark_staged(compiled_code) -%}
     {%- set state = namespace(code=compiled_code) -%}
-    {%- for name in config.get('computed_once', []) + config.get('by_rounds', []) -%}
+    {%- set days_first = config.get('days_first', []) if is_incremental() else [] -%}
+    {%- for name in config.get('computed_once', []) + config.get('by_rounds', []) + days_first -%}
         {%- set begin = modules.re.search('(?:^|\n)(?:with\\s+)?' ~ name ~ ' as\\s+\\(', state.code) -%}
         {%- if begin is none -%}
-            {%- do exceptions.raise_compiler_error("computed_once: there is no CTE '" ~ name ~ "'") -%}
+            {%- do exceptions.raise_compiler_error("computed_once, by_rounds, days_first: there is no CTE '" ~ name ~ "'") -%}
         {%- endif -%}
         {%- set end = begin.end() + modules.re.search('\n\\)(?=,?\\s*(?:\n|$))', state.code[begin.end():]).start() -%}
         {%- set kept = spark_stage(name) -%}
         {%- set head = state.code[:begin.end()] -%}
         {%- set body = state.code[begin.end():end] -%}
-        {%- if name in config.get('by_rounds', []) -%}
+        {%- if name in days_first -%}
+            {%- set days = spark_days(run_query(head ~ body ~ '\n)\nselect distinct date_partition from ' ~ name).columns[0].values()) -%}
+            {%- set state.code = head ~ 'select * from (select explode(array(' ~ days ~ ')) as date_partition) where date_partition is not null' ~ state.code[end:] -%}
+            {%- set state.code = state.code | replace('in (select date_partition from ' ~ name ~ ')', 'in (' ~ days ~ ')') -%}
+        {%- elif name in config.get('by_rounds', []) -%}
             {%- do spark_by_rounds(kept, name, head, body) -%}
+            {%- set state.code = head ~ 'select * from ' ~ kept ~ state.code[end:] -%}
         {%- else -%}
             {%- do spark_table(kept, head ~ body ~ '\n)\nselect * from ' ~ name) -%}
+            {%- set state.code = head ~ 'select * from ' ~ kept ~ state.code[end:] -%}
         {%- endif -%}
-        {%- set state.code = state.code[:begin.end()] ~ 'select * from ' ~ kept ~ state.code[end:] -%}
     {%- endfor -%}
     {{ return(state.code) }}
+{%- endmacro %}
+
+{# Days as literals: with them a table's folders are chosen while a query is planned. #}
+{% macro spark_days(days) -%}
+    {%- for day in days -%}
+        date '{{ day }}'{{ ', ' if not loop.last }}
+    {%- else -%}
+        cast(null as date)
+    {%- endfor -%}
 {%- endmacro %}
 
 {# A recursive CTE, `first union all (next)`, where Spark's own recursion knows no windows and no outer joins: next is computed of the last

@@ -6,6 +6,7 @@
     incremental_strategy='rebuild_days',
     unique_key='id',
     partition_by='date_partition',
+    days_first=['changed_days'],
 ) }}
 
 -- depends_on: {{ ref('int_removed_api_calls') }}

@@ -5,6 +5,7 @@
     materialized='incremental',
     incremental_strategy='rebuild_days',
     unique_key='id',
+    days_first=['changed_days'],
 ) }}
 
 -- depends_on: {{ ref('int_api_calls') }}, {{ ref('int_removed_api_calls') }}

@@ -12,6 +12,7 @@
     unique_key='request_id',
     computed_once=['landed'],
     partition_by='date_partition',
+    days_first=['touched_days'],
 ) }}
 
 -- depends_on: {{ ref('int_removed_api_calls') }}
