@@ -22,6 +22,18 @@
     where date_partition not in (select date_partition from {{ rows }})
 {%- endmacro %}
 
+{# Rows of the days of which the last loads (`test_loads` of them) brought any. #}
+{% macro on_days_of_last_loads(model, load_column) -%}
+    {{ return(adapter.dispatch('on_days_of_last_loads', 'warehouse')(model, load_column)) }}
+{%- endmacro %}
+
+{% macro default__on_days_of_last_loads(model, load_column) -%}
+    date_partition in (
+        select date_partition from {{ model }}
+        where {{ load_column }} > (select max({{ load_column }}) - {{ var('test_loads') }} from {{ model }})
+    )
+{%- endmacro %}
+
 {# 2xx, 3xx, 4xx or 5xx. #}
 {% macro status_class(response_code) -%}
     cast({{ whole_quotient(response_code, 100) }} as {{ dbt.type_string() }}) || 'xx'

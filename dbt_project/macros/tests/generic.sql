@@ -8,30 +8,7 @@
 
 {# Rows of the days that the last loads touched: a big table is not read as a whole each day. #}
 {% macro on_touched_days(model, load_column) -%}
-    {{ 'true' if looks_at_all_days() else adapter.dispatch('on_days_of_last_loads', 'warehouse')(model, load_column) }}
-{%- endmacro %}
-
-{% macro default__on_days_of_last_loads(model, load_column) -%}
-    date_partition in (
-        select date_partition from {{ model }}
-        where {{ load_column }} > (select max({{ load_column }}) - {{ var('test_loads') }} from {{ model }})
-    )
-{%- endmacro %}
-
-{# Asked before the test is planned: else it would read all days to leave most of them out (portable/spark/staging.sql). #}
-{% macro spark__on_days_of_last_loads(model, load_column) -%}
-    {%- if not execute or flags.WHICH not in ['build', 'test'] -%}
-        {{ default__on_days_of_last_loads(model, load_column) }}
-    {%- else -%}
-        {%- set query -%}
-            select date_partition from (
-                select date_partition, max({{ load_column }}) as newest, max(max({{ load_column }})) over () as newest_of_all
-                from {{ model }}
-                group by date_partition
-            ) where newest > newest_of_all - {{ var('test_loads') }}
-        {%- endset -%}
-        date_partition in ({{ spark_days(run_query(query).columns[0].values()) }})
-    {%- endif -%}
+    {{ 'true' if looks_at_all_days() else on_days_of_last_loads(model, load_column) }}
 {%- endmacro %}
 
 {# None of these columns is ever NULL. One test a model: with one a column, as dbt's own not_null is, dbt's work for each of the

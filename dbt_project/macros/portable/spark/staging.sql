@@ -41,6 +41,22 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{# Asked before a test is planned, for the same reason. #}
+{% macro spark__on_days_of_last_loads(model, load_column) -%}
+    {%- if not execute or flags.WHICH not in ['build', 'test'] -%}
+        {{ default__on_days_of_last_loads(model, load_column) }}
+    {%- else -%}
+        {%- set query -%}
+            select date_partition from (
+                select date_partition, max({{ load_column }}) as newest, max(max({{ load_column }})) over () as newest_of_all
+                from {{ model }}
+                group by date_partition
+            ) where newest > newest_of_all - {{ var('test_loads') }}
+        {%- endset -%}
+        date_partition in ({{ spark_days(run_query(query).columns[0].values()) }})
+    {%- endif -%}
+{%- endmacro %}
+
 {# A recursive CTE, `first union all (next)`, where Spark's own recursion knows no windows and no outer joins: next is computed of the last
    round's rows until it has none. #}
 {% macro spark_by_rounds(kept, name, head, body) -%}
