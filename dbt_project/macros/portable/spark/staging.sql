@@ -34,7 +34,7 @@
 
 {# Days as literals: with them a table's folders are chosen while a query is planned. #}
 {% macro spark_days(days) -%}
-    {%- for day in days -%}
+    {%- for day in days if day is not none -%}
         date '{{ day }}'{{ ', ' if not loop.last }}
     {%- else -%}
         cast(null as date)
