@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--histories-seed", type=int, default=1, help="seed of the random Stripe histories"
     )
     parser.addoption("--kills", type=int, default=200, help="random kills of `warehouse run`")
+    parser.addoption("--sandbox-seed", type=int, default=7, help="company that Spark builds")
     parser.addoption("--kills-seed", type=int, default=1, help="seed of the random kills")
 
 

@@ -1,11 +1,12 @@
-"""dbt on Spark, as a process of its own: a session on the cluster, one dbt command in it, and what the executors did.
+"""dbt on Spark, as a process of its own: a session on the cluster, dbt commands in it, and what the executors did.
 
 dbt-spark's session method runs where dbt runs, so that the session has to be there first: with our settings, and
 stopped at the end (a session that is left to the interpreter's exit starts executors that nobody waits for).
 
 Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and
 beside them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
-Run: `python -m warehouse.spark build --select …`, by `warehouse.transform`.
+Run: `python -m warehouse.spark`, by `warehouse.transform`; reads a command a line, a JSON list such as
+`["build", "--select", "…"]`, and writes what dbt says, then a line that `exit_code` knows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import shutil
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 TARGET = "spark"
 EXECUTORS = "executors.json"
 APP_NAME = "warehouse"
+_ENDED = "exit code of dbt"
 # the compiler that is ready soonest; its room for code is a fifth of the usual, and once full it compiles nothing more
 _QUICK = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
 
@@ -189,8 +191,8 @@ def keep_ansi() -> None:
     SparkCredentials.__post_init__ = ours
 
 
-def main(arguments: list[str], settings: Settings | None = None) -> int:
-    """Run one dbt command; returns its exit code."""
+def main(commands: Iterable[str], settings: Settings | None = None) -> int:
+    """Run one dbt command after the other, in one session; returns whether that could be opened, as an exit code."""
     settings = settings or load_settings()
     try:
         require()
@@ -202,11 +204,20 @@ def main(arguments: list[str], settings: Settings | None = None) -> int:
 
     with open_session(settings) as session:
         _remove_leftovers(session, settings)
-        outcome = dbtRunner().invoke(arguments)
-        _keep_evidence(executors(session), _option(arguments, "--target-path"))
-    if outcome.exception is not None:
-        print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it
-    return 0 if outcome.success else 1
+        for line in commands:
+            arguments = json.loads(line)
+            outcome = dbtRunner().invoke(arguments)
+            _keep_evidence(executors(session), _option(arguments, "--target-path"))
+            if outcome.exception is not None:
+                print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it
+            code = 0 if outcome.success else 1
+            print(json.dumps({_ENDED: code}), flush=True)  # noqa: T201 - the parent reads it
+    return 0
+
+
+def exit_code(line: str) -> int | None:
+    """The exit code of a command, where a line of the process says that it has ended."""
+    return int(json.loads(line)[_ENDED]) if line.startswith(f'{{"{_ENDED}":') else None
 
 
 def _option(arguments: list[str], name: str) -> Path:
@@ -222,4 +233,4 @@ def _keep_evidence(said: list[Mapping[str, Any]], target: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.stdin))

@@ -18,9 +18,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -38,6 +39,7 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 # beside the Python that runs us
 DBT = (str(Path(sys.executable).parent / "dbt"),)
 DBT_ON_SPARK = (sys.executable, "-m", "warehouse.spark")
+Process = subprocess.Popen[str]
 SPARK_SETTINGS = (
     "WAREHOUSE_HOME", "WAREHOUSE_TARGET", "SPARK_MASTER", "SPARK_DRIVER_MEMORY", "SPARK_PROPERTIES",
 )  # fmt: skip
@@ -91,7 +93,20 @@ def build(
     full_refresh: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> list[BuildResult]:
-    """Build layers in order; each is one start of dbt that runs its models and their tests.
+    """Build layers in order: `build_each`, to its end."""
+    return list(build_each(settings, layers, full_refresh=full_refresh, progress=progress))
+
+
+def build_each(
+    settings: Settings,
+    layers: Sequence[str],
+    *,
+    full_refresh: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[BuildResult]:
+    """Build layers in order; each is one dbt command that runs its models and their tests.
+
+    On Spark all of them run in one session: a warm one builds gold in three quarters of the time.
 
     Args:
         settings: Where everything is.
@@ -99,33 +114,50 @@ def build(
         full_refresh: Rebuild incremental models from everything landed.
         progress: Told a line per finished node.
 
+    Yields:
+        What a layer's build did, once it has ended.
+
     Raises:
         CallError: An unknown layer.
         WarehouseError: A model or test failed; the message names it. The published version is not
         touched.
     """
-    results = []
-    for name in dict.fromkeys(ALIASES.get(layer, layer) for layer in layers):
+    names = list(dict.fromkeys(ALIASES.get(layer, layer) for layer in layers))
+    for name in names:
         if name not in LAYERS:
             raise CallError(f"no layer '{name}'", f"layers are: {', '.join(LAYERS)}")
-        results.append(_build_layer(settings, LAYERS[name], full_refresh, progress))
-    return results
+    what = f"warehouse build of {', '.join(names)}"
+    with ExitStack() as stack:
+        # kept from layer to layer: the next one reads what this one made, and a session inherits it
+        lock = stack.enter_context(
+            hold(settings.warehouse_db, what=what, timeout=settings.lock_timeout)
+        )
+        session = (
+            stack.enter_context(spark_process(settings, [lock]))
+            if settings.target == spark.TARGET
+            else None
+        )
+        dbt = partial(run_dbt, settings, progress=progress, session=session)
+        for name in names:
+            yield _build_layer(settings, LAYERS[name], full_refresh, dbt, lock)
 
 
 def _build_layer(
-    settings: Settings, layer: Layer, full_refresh: bool, progress: Callable[[str], None] | None
+    settings: Settings, layer: Layer, full_refresh: bool, dbt: Callable[..., None], lock: int
 ) -> BuildResult:
     with ExitStack() as locks:
-        held = [locks.enter_context(_lock(settings, settings.warehouse_db, layer))]
+        held = [lock]
         taken_in: dict[str, int] = {}
         if layer.reads_landing:
             from ingestion.destination.opening import ensure
 
+            what = f"warehouse build of {layer.name}"
             for source in SOURCES:
                 ensure(source, settings)
                 if settings.target == "duckdb":
+                    landing = settings.landing(source)
                     held.append(
-                        locks.enter_context(_lock(settings, settings.landing(source), layer))
+                        locks.enter_context(hold(landing, what=what, timeout=settings.lock_timeout))
                     )
                 taken_in[source] = loads.last_load_id(source, settings)
         hit("build.begun", settings)
@@ -147,7 +179,7 @@ def _build_layer(
         # what an earlier start found is not what this one finds
         (target / "run_results.json").unlink(missing_ok=True)
         try:
-            run_dbt(settings, command, target=name, progress=progress, locks=held)
+            dbt(command, target=name, locks=held)
         except WarehouseError:
             # why dbt failed is told; what its tests found is kept if it can be
             with suppress(WarehouseError, duckdb.Error):
@@ -223,10 +255,6 @@ def _rules(layer: Layer) -> str:
     for path in sorted([*below, *DBT_PROJECT.glob("macros/**/*.sql")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _lock(settings: Settings, path: Path, layer: Layer):
-    return hold(path, what=f"warehouse build of {layer.name}", timeout=settings.lock_timeout)
 
 
 def _target(settings: Settings, layer: Layer) -> str:
@@ -324,6 +352,7 @@ def run_dbt(
     target: str,
     progress: Callable[[str], None] | None = None,
     locks: Sequence[int] = (),
+    session: Process | None = None,
 ) -> None:
     """Run one dbt command to its end.
 
@@ -334,6 +363,7 @@ def run_dbt(
         progress: Told a line per finished node.
         locks: Descriptors of the locks it works under. It inherits them: where we are killed, it
             lives on for a while, and nobody else may write meanwhile.
+        session: A `spark_process` to run it in, on the target spark; one of its own otherwise.
 
     Raises:
         WarehouseError: dbt failed; the message carries its first error.
@@ -341,12 +371,8 @@ def run_dbt(
     target_path = settings.dbt_target_dir / target
     # dbt's options stand after its verb, so that a verb's own options can follow
     verb, *options = command
-    environment = dbt_environment(settings)
-    if target == spark.TARGET:
-        environment |= spark_environment(settings)
-    line = [
-        *(DBT_ON_SPARK if target == spark.TARGET else DBT), "--log-format", "json", "--log-path",
-        str(settings.logs_dir / "dbt"),
+    arguments = [
+        "--log-format", "json", "--log-path", str(settings.logs_dir / "dbt"),
         # debug lines are up to a tenth of a build's CPU; the statements stand in the target folder
         "--log-level-file", "info",
         verb, "--project-dir", str(DBT_PROJECT), "--target", target, "--target-path",
@@ -354,24 +380,27 @@ def run_dbt(
         "--vars", json.dumps(dbt_variables(settings)), *options,
     ]  # fmt: skip
     errors: dict[str, str] = {}
-    with subprocess.Popen(
-        line,
-        cwd=settings.home,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=tuple(locks),
-    ) as process:
-        try:
-            for raw in process.stdout or ():
-                if _take_log_line(raw, errors, progress):
-                    hit("build.node_finished", settings, process.pid)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        error = _first_error(errors) or _how_it_ended(process.returncode)
+    code = None
+    with ExitStack() as stack:
+        if target == spark.TARGET:
+            process = session or stack.enter_context(spark_process(settings, locks))
+            # one that has ended already says why in what it has written
+            with suppress(BrokenPipeError):
+                print(json.dumps(arguments), file=process.stdin, flush=True)
+        else:
+            process = stack.enter_context(
+                _process([*DBT, *arguments], settings, dbt_environment(settings), locks)
+            )
+        for raw in process.stdout or ():
+            code = spark.exit_code(raw) if target == spark.TARGET else None
+            if code is not None:
+                break
+            if _take_log_line(raw, errors, progress):
+                hit("build.node_finished", settings, process.pid)
+        if code is None:
+            code = process.wait()
+    if code != 0:
+        error = _first_error(errors) or _how_it_ended(code)
         error += "".join(f"; {row}" for row in _failed_rows(settings, target_path))
         hint = f"the whole log is {os.path.relpath(settings.logs_dir / 'dbt' / 'dbt.log')}"
         if "no exchange rate" in error:
@@ -381,6 +410,51 @@ def run_dbt(
         elif for_room := duck.hint_for_room(error):
             hint = for_room
         raise WarehouseError(f"dbt {verb} failed: {error}", hint)
+
+
+@contextmanager
+def spark_process(settings: Settings, locks: Sequence[int] = ()) -> Iterator[Process]:
+    """A Spark session in a process of its own, which runs dbt commands one after the other until the block ends."""
+    environment = dbt_environment(settings) | spark_environment(settings)
+    with _process(DBT_ON_SPARK, settings, environment, locks) as process:
+        try:
+            yield process
+        except WarehouseError:
+            _let_end(process)
+            raise
+        _let_end(process)
+
+
+def _let_end(process: Process) -> None:
+    """No more commands: it stops its session, which one that is killed leaves to its executors."""
+    assert process.stdin
+    assert process.stdout
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    for raw in process.stdout:
+        log.debug("spark: %s", raw.rstrip())
+
+
+@contextmanager
+def _process(
+    line: Sequence[str], settings: Settings, environment: dict[str, str], locks: Sequence[int]
+) -> Iterator[Process]:
+    """A child that reads what we say and tells what it does; killed where we don't wait for its end."""
+    with subprocess.Popen(
+        line,
+        cwd=settings.home,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(locks),
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _take_log_line(

@@ -2,7 +2,7 @@
 
 After a full build, and after each of two more days. The scores are made from features that came back from Spark, and published.
 
-Needs `make install-scale`; run by `make test-scale`.
+Needs `make install-scale`; run by `make test-scale`. Another company: `pytest tests/scale/test_spark.py --sandbox-seed 8`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Company:
             self.home("sync", source)
 
     def build(self) -> None:
-        """One layer after the other on DuckDB, then on Spark."""
+        """On DuckDB, then on Spark, where both layers run in one session."""
         self.home("build", "--layer", "silver", "--layer", "gold")
         self.home("build", "--layer", "silver", "--layer", "gold", **SPARK)
 
@@ -51,9 +51,9 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory) -> Company:
+def company(tmp_path_factory, pytestconfig) -> Company:
     home = Warehouse(tmp_path_factory.mktemp("scale") / "data")
-    home("sandbox", "create")
+    home("sandbox", "create", "--seed", str(pytestconfig.getoption("--sandbox-seed")))
     company = Company(home)
     company.land()
     company.build()

@@ -1,9 +1,13 @@
 """What Spark is started with. The session itself is tried in tests/scale."""
 
+import signal
+import sys
+from functools import partial
+
 import pytest
 
-from warehouse import spark
-from warehouse.errors import CallError
+from warehouse import spark, transform
+from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
 from warehouse.spark import configuration
 
@@ -37,7 +41,76 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_what_is_missing_is_said_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(spark, "find_spec", lambda name: None)
-    assert spark.main(["build"], Settings.for_test(tmp_path)) == 2
+    assert spark.main(['["build"]'], Settings.for_test(tmp_path)) == 2
     assert capsys.readouterr().err == (
         "Error: pyspark and dbt-spark are not installed: make install-scale\n"
     )
+
+
+def test_an_exit_code_is_told_apart_from_what_dbt_says():
+    assert spark.exit_code('{"exit code of dbt": 1}\n') == 1
+    assert spark.exit_code('{"info": {"msg": "exit code of dbt"}}\n') is None
+    assert spark.exit_code("exit code of dbt\n") is None
+
+
+CLUSTER = """
+import json, os, sys
+for number, line in enumerate(sys.stdin, 1):
+    verb = next(word for word in json.loads(line) if word in {"build", "test"})
+    says = {"name": "LogModelResult", "level": "info", "msg": f"{verb} {number} in {os.getpid()}"}
+    print(json.dumps({"info": says}))
+    if verb == "test":
+        says = {"name": "RunResultError", "level": "error", "msg": "the model is wrong"}
+        print(json.dumps({"info": says}))
+    print(json.dumps({"exit code of dbt": int(verb == "test")}), flush=True)
+open("stopped", "w").close()
+"""
+
+
+def test_commands_of_a_session_run_in_one_process_that_ends_by_itself(tmp_path, monkeypatch):
+    settings = Settings.for_test(tmp_path)
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    said: list[str] = []
+    with transform.spark_process(settings) as session:
+        run = partial(
+            transform.run_dbt, settings, target="spark", progress=said.append, session=session
+        )
+        run(["build"])
+        with pytest.raises(WarehouseError, match="dbt test failed: the model is wrong"):
+            run(["test"])
+        run(["build"])
+    verbs, processes = zip(*(line.split(" in ") for line in said), strict=True)
+    assert verbs == ("build 1", "test 2", "build 3")
+    assert len(set(processes)) == 1
+    assert session.returncode == 0
+    assert (tmp_path / "stopped").exists()
+
+
+def test_a_failed_layer_lets_the_session_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    settings = Settings.for_test(tmp_path)
+    with (
+        pytest.raises(WarehouseError, match="the model is wrong"),
+        transform.spark_process(settings) as session,
+    ):
+        transform.run_dbt(settings, ["test"], target="spark", session=session)
+    assert session.returncode == 0
+    assert (tmp_path / "stopped").exists()
+
+
+def test_whoever_goes_away_kills_the_session(tmp_path, monkeypatch):
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        transform.spark_process(Settings.for_test(tmp_path)) as session,
+    ):
+        raise KeyboardInterrupt
+    assert session.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("ends", ["sys.exit(2)", "os.close(0); time.sleep(0.5); sys.exit(2)"])
+def test_a_session_that_never_came_says_why(tmp_path, monkeypatch, ends):
+    program = f"import os, sys, time; print('Error: there is no Java: install it', file=sys.stderr); {ends}"
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", program))
+    with pytest.raises(WarehouseError, match="dbt build failed: Error: there is no Java"):
+        transform.run_dbt(Settings.for_test(tmp_path), ["build"], target="spark")

@@ -33,17 +33,20 @@ def build(
     ),
 ) -> None:
     """Build the warehouse's layers with dbt, tests included."""
+    from warehouse.transform import build_each
+
     settings = settings_for(prepare=True)
     layers = layer or ["silver", "gold", *(["ml"] if _has_scores(settings) else [])]
-    for name in layers:
-        figures = _with_status(
-            f"building {name}",
-            lambda say, name=name: stages.build(settings, name, say, full_refresh=full_refresh),
-        )
-        console.print(
-            f"{name}: {figures['models']} models built, {figures['tests']} tests passed",
-            highlight=False,
-        )
+    with console.status("building") as status:
+
+        def say(line: str) -> None:
+            status.update(f"building: {line}"[: console.width - 4])
+
+        for result in build_each(settings, layers, full_refresh=full_refresh, progress=say):
+            console.print(
+                f"{result.layer}: {result.models} models built, {result.tests} tests passed",
+                highlight=False,
+            )
 
 
 def _has_scores(settings) -> bool:
