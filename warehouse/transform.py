@@ -126,6 +126,8 @@ def build_each(
     for name in names:
         if name not in LAYERS:
             raise CallError(f"no layer '{name}'", f"layers are: {', '.join(LAYERS)}")
+    if settings.target == spark.TARGET:
+        spark.require()
     what = f"warehouse build of {', '.join(names)}"
     with ExitStack() as stack:
         # kept from layer to layer: the next one reads what this one made, and a session inherits it
@@ -399,6 +401,9 @@ def run_dbt(
                 hit("build.node_finished", settings, process.pid)
         if code is None:
             code = process.wait()
+            if target == spark.TARGET:
+                # a session that ended without an answer has not done it, whatever its own code says
+                code = code or 1
     if code != 0:
         error = _first_error(errors) or _how_it_ended(code)
         error += "".join(f"; {row}" for row in _failed_rows(settings, target_path))

@@ -114,3 +114,15 @@ def test_a_session_that_never_came_says_why(tmp_path, monkeypatch, ends):
     monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", program))
     with pytest.raises(WarehouseError, match="dbt build failed: Error: there is no Java"):
         transform.run_dbt(Settings.for_test(tmp_path), ["build"], target="spark")
+
+
+def test_a_session_that_ends_without_an_answer_has_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", "input()"))
+    with pytest.raises(WarehouseError, match="dbt build failed: exit code 1"):
+        transform.run_dbt(Settings.for_test(tmp_path), ["build"], target="spark")
+
+
+def test_a_build_says_what_is_missing_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(spark, "find_spec", lambda name: None)
+    with pytest.raises(CallError, match="pyspark and dbt-spark are not installed"):
+        transform.build(Settings.for_test(tmp_path, target="spark"))
