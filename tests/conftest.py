@@ -38,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--histories-seed", type=int, default=1, help="seed of the random Stripe histories"
     )
     parser.addoption("--kills", type=int, default=200, help="random kills of `warehouse run`")
-    parser.addoption("--sandbox-seed", type=int, default=7, help="company that Spark builds")
     parser.addoption("--kills-seed", type=int, default=1, help="seed of the random kills")
+    parser.addoption("--sandbox-seed", type=int, default=7, help="company that Spark builds")
 
 
 def pytest_configure(config: pytest.Config) -> None:

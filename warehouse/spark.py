@@ -192,7 +192,7 @@ def keep_ansi() -> None:
 
 
 def main(commands: Iterable[str], settings: Settings | None = None) -> int:
-    """Run one dbt command after the other, in one session; returns whether that could be opened, as an exit code."""
+    """Run one dbt command after the other, in one session; returns 2 where a part of it is not installed."""
     settings = settings or load_settings()
     try:
         require()
@@ -207,9 +207,9 @@ def main(commands: Iterable[str], settings: Settings | None = None) -> int:
         for line in commands:
             arguments = json.loads(line)
             outcome = dbtRunner().invoke(arguments)
-            _keep_evidence(executors(session), _option(arguments, "--target-path"))
             if outcome.exception is not None:
                 print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it
+            _keep_evidence(executors(session), _option(arguments, "--target-path"))
             code = 0 if outcome.success else 1
             print(json.dumps({_ENDED: code}), flush=True)  # noqa: T201 - the parent reads it
     return 0

@@ -106,7 +106,7 @@ def build_each(
 ) -> Iterator[BuildResult]:
     """Build layers in order; each is one dbt command that runs its models and their tests.
 
-    On Spark all of them run in one session: a warm one builds gold in three quarters of the time.
+    On Spark all of them run in one session, which the second finds started and warm.
 
     Args:
         settings: Where everything is.

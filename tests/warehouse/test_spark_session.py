@@ -5,8 +5,10 @@ import sys
 from functools import partial
 
 import pytest
+from typer.testing import CliRunner
 
 from warehouse import spark, transform
+from warehouse.cli.app import app
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
 from warehouse.spark import configuration
@@ -126,3 +128,28 @@ def test_a_build_says_what_is_missing_before_it_begins(tmp_path, monkeypatch):
     monkeypatch.setattr(spark, "find_spec", lambda name: None)
     with pytest.raises(CallError, match="pyspark and dbt-spark are not installed"):
         transform.build(Settings.for_test(tmp_path, target="spark"))
+
+
+def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch):
+    said: list[str] = []
+
+    def layer_built(settings, layer, full_refresh, dbt, lock):
+        dbt(["build"], target="spark")
+        return transform.BuildResult(layer.name, 1, 1, 1.0)
+
+    def run_dbt(*words, progress, **options):
+        return theirs(*words, progress=said.append, **options)
+
+    theirs = transform.run_dbt
+    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    monkeypatch.setattr(transform, "_build_layer", layer_built)
+    monkeypatch.setattr(transform, "run_dbt", run_dbt)
+    monkeypatch.setattr(spark, "require", lambda: None)
+    monkeypatch.setenv("WAREHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("WAREHOUSE_TARGET", "spark")
+    told = CliRunner().invoke(app, ["build", "--layer", "silver", "--layer", "gold"])
+    assert told.exit_code == 0, told.output
+    assert "silver: 1 models built" in told.output
+    assert "gold: 1 models built" in told.output
+    assert [line.split(" in ")[0] for line in said] == ["build 1", "build 2"]
+    assert len({line.split(" in ")[1] for line in said}) == 1
