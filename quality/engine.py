@@ -18,13 +18,14 @@ import sys
 import uuid
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from quality.advice import advice_for
-from quality.expectations import Check, CheckResult, Suite
+from quality.expectations import NO_ROWS, Check, CheckResult, Suite
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Evaluator(ABC):
         self._context = gx.get_context(mode="ephemeral")
         self._context.enable_analytics(False)
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        # GE's stores are no place for two threads at once
+        self._stores = Lock()
         self._has_docs = docs_dir is not None
         if docs_dir is not None:
             self._context.add_data_docs_site(
@@ -70,6 +73,10 @@ class Evaluator(ABC):
     def _batch(self, suite: Suite) -> tuple[Any, dict[str, Any] | None]:
         """A suite's table as GE's batch definition, and the parameters that it is read with."""
 
+    def run_all(self, gate: str, suites: Iterable[Suite]) -> list[CheckResult]:
+        """Evaluate suites, one after the other; their results in order."""
+        return [result for suite in suites for result in self.run(gate, suite)]
+
     def run(self, gate: str, suite: Suite) -> list[CheckResult]:
         """Evaluate one suite."""
         if suite.error or suite.note:
@@ -83,14 +90,16 @@ class Evaluator(ABC):
             ]  # fmt: skip
         if not suite.checks:
             return []
-        definition, parameters = self._batch(suite)
         ge_suite = self._gx.ExpectationSuite(suite.name)
         for position, check in enumerate(suite.checks):
             ge_suite.add_expectation(self._expectation(check, position))
-        validation = self._gx.ValidationDefinition(
-            name=suite.name, data=definition, suite=self._context.suites.add(ge_suite)
-        )
-        outcome = self._context.validation_definitions.add(validation).run(
+        with self._stores:
+            definition, parameters = self._batch(suite)
+            validation = self._gx.ValidationDefinition(
+                name=suite.name, data=definition, suite=self._context.suites.add(ge_suite)
+            )
+            validation = self._context.validation_definitions.add(validation)
+        outcome = validation.run(
             batch_parameters=parameters,
             result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE},
         )
@@ -130,7 +139,9 @@ class Evaluator(ABC):
             self._context.build_data_docs()
 
     def _expectation(self, check: Check, position: int) -> Any:
-        kind = getattr(self._gx.expectations, check.kind)
+        from quality.no_rows import ExpectNoRows
+
+        kind = ExpectNoRows if check.kind == NO_ROWS else getattr(self._gx.expectations, check.kind)
         return kind(
             **check.arguments,
             description=check.says,
@@ -278,7 +289,7 @@ def _detail(check: Check, found: dict[str, Any], outcome: Any, sample: str) -> s
     if error:
         return f"could not be evaluated: {error}"
     parts = []
-    if check.kind == "UnexpectedRowsExpectation":
+    if check.kind == NO_ROWS:
         parts.append(
             f"{found.get('observed_value', '?')} rows break it"
             + (f", such as {sample}" if sample else "")

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 Dimension = Literal["completeness", "accuracy", "consistency", "timeliness", "validity"]
 Severity = Literal["error", "warning"]
+# our own expectation (`quality.no_rows`)
+NO_ROWS = "ExpectNoRows"
 DIMENSIONS: tuple[Dimension, ...] = (
     "completeness",
     "accuracy",
@@ -171,7 +173,7 @@ def no_rows(
     Literal braces don't occur in our SQL, so they need no escape.
     """
     return Check(
-        "UnexpectedRowsExpectation", {"unexpected_rows_query": sql}, says,
+        NO_ROWS, {"unexpected_rows_query": sql}, says,
         dimension, severity, column, tuple(needs), advice,
     )  # fmt: skip
 

@@ -118,11 +118,7 @@ def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult
     scope = raw.landing_scope(settings)
     docs_dir = _docs_dir(settings, "raw")
     with closing(DuckDBEvaluator(threads=settings.threads, docs_dir=docs_dir)) as opened:
-        results = [
-            result
-            for suite in raw.suites(opened, settings, now, passed_scope)
-            for result in opened.run("raw", suite)
-        ]
+        results = opened.run_all("raw", raw.suites(opened, settings, now, passed_scope))
         opened.build_docs()
     _checked(settings, "raw", run_id, results, json.dumps(scope, sort_keys=True))
     return results
@@ -155,11 +151,7 @@ def _run_gold(
         tables = gold_tables(settings)
         for gate in gates:
             with _evaluator(settings, gate, tables, session) as opened:
-                results = [
-                    result
-                    for suite in modules[gate].suites(tables, now, off)
-                    for result in opened.run(gate, suite)
-                ]
+                results = opened.run_all(gate, modules[gate].suites(tables, now, off))
                 opened.build_docs()
             if gate == "gold":
                 results += freshness.results(settings, tables, now, off)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from quality.expectations import (
+    NO_ROWS,
     Check,
     Suite,
     between,
@@ -155,11 +156,7 @@ def _can_run(check: Check, table: Table, tables: Mapping[str, Table]) -> bool:
         _, name, *rest = need.split(".")
         if name not in tables or not tables[name].has(*rest):
             return False
-    return (
-        not check.column
-        or check.kind != "UnexpectedRowsExpectation"
-        or check.column in table.columns
-    )
+    return not check.column or check.kind != NO_ROWS or check.column in table.columns
 
 
 def _generic(
