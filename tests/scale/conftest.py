@@ -1,4 +1,4 @@
-"""A small company, built on DuckDB once: what it has in gold is what another engine is to have."""
+"""Companies that are built once: a small one on DuckDB alone, and the default sandbox on DuckDB and on Spark."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.road.conftest import Warehouse
+from tests.scale.both_targets import BothTargets
 from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """What it has in gold is what another engine is to have."""
     home = tmp_path_factory.mktemp("company")
     warehouse = str(Path(sys.executable).parent / "warehouse")
     for words in (
@@ -26,3 +29,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             env=os.environ | {"WAREHOUSE_HOME": str(home / "data")},
         )  # fmt: skip
     return Settings(WAREHOUSE_HOME=home / "data")
+
+
+@pytest.fixture(scope="session")
+def both_targets(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> BothTargets:
+    """The default sandbox, landed and built on both targets."""
+    home = Warehouse(tmp_path_factory.mktemp("scale") / "data")
+    home("sandbox", "create", "--seed", str(pytestconfig.getoption("--sandbox-seed")))
+    company = BothTargets(home)
+    company.land()
+    company.build()
+    return company
