@@ -1,8 +1,7 @@
 """The order of the tests, and who runs them.
 
 Fast tests first: what takes long (marked `slow`) runs after everything else, the longest of it first, so that two workers end
-together; Airflow, which keeps two processors busy itself, comes last. A file's tests stay with one worker, and so do those of a
-folder whose company is built once.
+together. A file's tests stay with one worker, and so do those of a folder whose company is built once.
 """
 
 from __future__ import annotations
@@ -61,9 +60,9 @@ def main_module():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> tuple[bool, bool, float]:
+    def place(item: pytest.Item) -> tuple[bool, float]:
         slow = item.get_closest_marker("slow")
         minutes = slow.kwargs["minutes"] if slow else 0
-        return item.get_closest_marker("last") is not None, slow is not None, -minutes
+        return slow is not None, -minutes
 
     items.sort(key=place)

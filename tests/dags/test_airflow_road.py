@@ -22,7 +22,7 @@ from warehouse.orchestrator import airflow
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
-pytestmark = [pytest.mark.slow(minutes=7), pytest.mark.last, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow(minutes=8), pytest.mark.timeout(1500)]
 
 ROAD_SECONDS = 1200
 
