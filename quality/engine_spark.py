@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
-from threading import get_ident, local
+from threading import local
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -38,6 +39,7 @@ class SparkEvaluator(Evaluator):
         self._session = session
         self._rows = rows
         self._own = local()
+        self._numbers = count(1)
 
     def run_all(self, gate: str, suites: Iterable[Suite]) -> list[CheckResult]:
         """Evaluate suites side by side: a small query leaves most of a cluster idle."""
@@ -74,7 +76,7 @@ class SparkEvaluator(Evaluator):
             session = self._session.newSession()
             # most tables are looked at once or twice: a copy in memory costs more than reading the columns again
             datasource = self._context.data_sources.add_spark(
-                name=f"warehouse {get_ident()}", persist=False
+                name=f"warehouse {next(self._numbers)}", persist=False
             )
             datasource.get_execution_engine().spark = session
             self._own.pair = datasource, session
