@@ -49,7 +49,7 @@ class Evaluator(ABC):
         self._context = gx.get_context(mode="ephemeral")
         self._context.enable_analytics(False)
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        # GE's stores are no place for two threads at once
+        # a definition is looked for and then added: two threads take turns
         self._stores = Lock()
         self._has_docs = docs_dir is not None
         if docs_dir is not None:

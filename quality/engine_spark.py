@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from quality.engine import Evaluator
 from quality.expectations import CheckResult, Suite, row_count
 
+# as many as dbt has models (profiles.yml): a query's planning keeps one thread of the driver busy
 SUITES_AT_ONCE = 4
 
 

@@ -92,7 +92,7 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
     return [
         suite_of(name, tables, now, PROMISES.get(name, Promise()), sources_off)
         for name in names
-        if name not in AFTER_ML and not is_after_ml(name)
+        if not is_after_ml(name)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from quality.suites.gold import AFTER_ML, is_after_ml
+from quality.suites.gold import is_after_ml
 from tests.road.conftest import Warehouse
 from warehouse.comparison import TableComparison, compare
 from warehouse.sources import SOURCES
@@ -33,8 +33,7 @@ class BothTargets:
         ours = self.home.settings
         found = compare(ours.warehouse_db, ours.over(target="spark").warehouse_db)
         assert any(one.table == "fact_api_usage" and one.right > 0 for one in found)
-        of_scores = {one.table for one in found if one.table in AFTER_ML or is_after_ml(one.table)}
-        return [one for one in found if one.differences and one.table not in of_scores]
+        return [one for one in found if one.differences and not is_after_ml(one.table)]
 
     def tasks(self) -> list[int]:
         """Tasks that each executor of the last build has run, as Spark's REST API told them."""

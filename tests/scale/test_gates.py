@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_both_engines_find_the_same(tmp_path):
         "gold.refunds": {"(id) is unique", "every customer_id is in dim_customers"},
     }  # fmt: skip
     assert (tmp_path / "spark" / "docs" / "index.html").exists()
+
+
+def test_suites_are_asked_side_by_side_and_answered_in_order(monkeypatch):
+    from quality import engine_spark
+
+    both = Barrier(2, timeout=60)
+
+    def run(self, gate, suite):
+        both.wait()
+        return [suite]
+
+    monkeypatch.setattr(engine_spark.SparkEvaluator, "run", run)
+    evaluator = object.__new__(engine_spark.SparkEvaluator)
+    assert evaluator.run_all("gold", ["first", "second"]) == ["first", "second"]

@@ -1,6 +1,6 @@
 """Two more days on the Spark cluster: what is built on top must say what DuckDB says, after each of them, and reads those days.
 
-Needs `make install-scale`; run by `make test-scale`, on the company that tests/scale/test_spark.py has built.
+Needs `make install-scale`; run by `make test-scale`, on the company that tests/scale/test_spark.py has built (alone it builds its own).
 """
 
 from __future__ import annotations
