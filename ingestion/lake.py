@@ -5,9 +5,12 @@
     lake/raw/<source>/manifest.json                                    what is there, with the rows of each load
 
 An export writes the days that changed. Rows of a load only ever go: a day is as it was if it has as many rows of each
-load as then. It shows one moment of a source: the landing file is locked while it lasts.
+load as then, and its file is as long. It shows one moment of a source: the landing file is locked while it lasts.
 
-Reads: `landing/*.duckdb`. Writes: `lake/raw/` (Delta: `lake/delta/raw/`). Run: `warehouse lake export`.
+Where another target is set, the lake is what its builds read: then no day is too old.
+
+Reads: `landing/*.duckdb`. Writes: `lake/raw/` (Delta: `lake/delta/raw/`), under the caller's lock (`lake.hold_raw`).
+Run: `warehouse lake export`.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ from typing import Any
 
 from ingestion.destination.landing import Landing
 from ingestion.destination.opening import opened
-from warehouse import clock, lake
+from warehouse import clock, lake, ledger
 from warehouse.errors import CallError
 from warehouse.failpoints import hit
 from warehouse.lake import Exported
 from warehouse.settings import Settings
 
 DETAILS = "_landing"
+# who reads a Delta table as it was has so long
+READERS_DAYS = 7
 
 
 def export_raw(
@@ -69,7 +74,10 @@ def _export(landing: Landing, settings: Settings, form: str) -> Exported:
         (entry["stream"], entry["day"]): entry
         for entry in lake.read_manifest(folder).get("days", [])
     }
-    oldest = clock.now(settings).date() - timedelta(days=settings.lake_raw_days)
+    # days are those of the wall clock, as landing writes them down
+    oldest = ledger.wall_clock().date() - timedelta(days=settings.lake_raw_days)
+    if settings.target != "duckdb":
+        oldest = date.min
     days: list[dict[str, Any]] = []
     done = Exported()
     for stream in landing.streams():
@@ -77,7 +85,7 @@ def _export(landing: Landing, settings: Settings, form: str) -> Exported:
             entry = known.get((stream, str(day)))
             if day < oldest:
                 continue
-            if entry and entry["loads"] == loads and files.has(stream, _partition(day)):
+            if entry and entry["loads"] == loads and files.has(entry, stream, _partition(day)):
                 done.unchanged += 1
             else:
                 query = f"select * from {landing.schema}.{stream} where _load_id in ({', '.join(loads)})"
@@ -106,6 +114,7 @@ def _export(landing: Landing, settings: Settings, form: str) -> Exported:
     hit("lake.manifest_written", settings)
     kept = [(entry["stream"], _partition(entry["day"])) for entry in days]
     done.removed = files.keep_only([*kept, *details])
+    files.forget(days=READERS_DAYS)
     return done
 
 
@@ -113,21 +122,24 @@ def _partition(day: date | str) -> str:
     return f"load_date={day}"
 
 
-def _days(landing: Landing, stream: str) -> dict[date, dict[str, int]]:
-    """Rows by load id, of each day on which rows that are still there were loaded."""
+def _days(landing: Landing, stream: str) -> dict[date, dict[str, dict[str, Any]]]:
+    """By load id, when it was and how many of its rows are still there, of each day on which such rows were loaded.
+
+    When: a landing file that was lost and synced again counts its loads from 1.
+    """
     rows = landing.con.execute(
         f"""
         with loads as (
-            select load_id, min(committed_at)::date as loaded_on from landing.loads group by load_id
+            select load_id, min(committed_at) as loaded_at from landing.loads group by load_id
         )
-        select loaded_on, _load_id, count(*)
+        select loaded_at, _load_id, count(*)
         from {landing.schema}.{stream}
         inner join loads on load_id = _load_id
         group by all
         order by all
         """
     ).fetchall()
-    found: dict[date, dict[str, int]] = {}
-    for day, load_id, count in rows:
-        found.setdefault(day, {})[str(load_id)] = count
+    found: dict[date, dict[str, dict[str, Any]]] = {}
+    for at, load_id, count in rows:
+        found.setdefault(at.date(), {})[str(load_id)] = {"at": at.isoformat(), "rows": count}
     return found

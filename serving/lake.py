@@ -55,14 +55,19 @@ def export_gold(
             if form == "delta" or (folder / f"version={known}").is_dir()
         }
         done = Exported()
-        if said.get("current") == version and version in versions:
+        # a Delta table holds one version: another one is written even where it was there before
+        is_there = version in versions and (form == "parquet" or said.get("current") == version)
+        if is_there:
             done.unchanged = len(versions[version]["tables"])
         else:
             target = folder / f".tmp-{name}" if name else folder
             tables = _write(settings, path, target, form)
             if name:
+                # one that no manifest knows was left by an export that was killed
                 shutil.rmtree(folder / name, ignore_errors=True)
                 target.rename(folder / name)
+            else:
+                lake.writer(form, folder).keep_only((table["table"], "") for table in tables)
             versions[version] = {"exported_on": str(today), "tables": tables}
             done.written, done.rows = len(tables), sum(table["rows"] for table in tables)
         oldest = str(today - timedelta(days=settings.lake_gold_days))
@@ -70,6 +75,7 @@ def export_gold(
         for known in set(old) - {version}:
             done.removed += len(versions.pop(known)["tables"])
         lake.write_manifest(folder, {"current": version, "format": form, "versions": versions})
+        lake.writer(form, folder).forget(days=settings.lake_gold_days)
         for left in folder.glob("version=*"):
             if left.name.removeprefix("version=") not in versions:
                 shutil.rmtree(left)

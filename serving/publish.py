@@ -221,9 +221,10 @@ def _write_docs(
             "select r.gate, r.table_name, r.expectation, r.dimension, r.severity, r.success, r.observed, "
             "concat_ws('; ', r.detail, nullif(r.advice, '')) "
             "from ops.check_results as r join (select gate, arg_max(run_id, ordinal) as run_id from ops.check_runs "
-            "group by gate) as n on n.gate = r.gate and n.run_id = r.run_id "
+            "where target = ? or gate = 'raw' group by gate) as n on n.gate = r.gate and n.run_id = r.run_id "
             "order by case r.gate when 'raw' then 1 when 'gold' then 2 when 'scores' then 3 else 4 end, r.gate, "
-            "r.table_name, r.expectation"
+            "r.table_name, r.expectation",
+            [settings.target],
         ).fetchall()
     finally:
         con.close()

@@ -1,22 +1,23 @@
 """Gold of two targets side by side, row by row: the same models on another engine must say the same.
 
 Rows are matched by all their columns but floating-point ones, which must agree to nine digits: a sum of doubles depends
-on the order in which an engine adds. Columns that tell when or by which load a row was made are no content.
+on the order in which an engine adds. Columns that tell when or by which load a row was made are no content. What a
+target has never scored is no difference: its tables made of scores are not there yet.
 
 Reads: two warehouse files. Run: `warehouse compare`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import duckdb
+
+from quality.suites.gold import is_after_ml
 from warehouse import duck
 from warehouse.errors import WarehouseError
-
-if TYPE_CHECKING:
-    import duckdb
 
 # relative difference of two doubles that count as one
 TOLERANCE = 1e-9
@@ -37,6 +38,7 @@ class TableComparison:
         right: Rows on the right side.
         differences: Rows that have no equal on the other side; of a changed row, one on each.
         examples: Some of them, in words.
+        is_awaited: Whether it is made of scores, and one side has not scored yet.
     """
 
     table: str
@@ -44,6 +46,7 @@ class TableComparison:
     right: int
     differences: int
     examples: list[str] = field(default_factory=list)
+    is_awaited: bool = False
 
 
 def compare(left: Path, right: Path, schema: str = "gold") -> list[TableComparison]:
@@ -58,7 +61,7 @@ def compare(left: Path, right: Path, schema: str = "gold") -> list[TableComparis
         A comparison for each table that either side has, by name.
 
     Raises:
-        WarehouseError: A file is missing, or has no such schema.
+        WarehouseError: A file is missing, can't be opened, or has no such schema.
     """
     for path in (left, right):
         if not path.exists():
@@ -66,23 +69,31 @@ def compare(left: Path, right: Path, schema: str = "gold") -> list[TableComparis
                 f"{path} does not exist",
                 "build that target first: WAREHOUSE_TARGET=… warehouse build",
             )
-    con = duck.connect(":memory:")
-    try:
+    with duck.connect(":memory:") as con:
         con.execute("set timezone = 'UTC'")
         for name, path in (("l", left), ("r", right)):
-            escaped = str(path).replace("'", "''")
-            con.execute(f"attach '{escaped}' as {name} (read_only)")
+            _attach(con, name, path)
         sides = [_columns(con, name, schema) for name in ("l", "r")]
         if not any(sides):
             raise WarehouseError(
                 f"neither side has a table in schema {schema}", "run `warehouse build` first"
             )
+        has_scored = all(any(is_after_ml(table) for table in side) for side in sides)
         return [
             _compare(con, schema, table, *(side.get(table, {}) for side in sides))
+            if has_scored or not is_after_ml(table)
+            else TableComparison(table, *_counts(con, schema, table, sides), 0, is_awaited=True)
             for table in sorted({*sides[0], *sides[1]})
         ]
-    finally:
-        con.close()
+
+
+def _attach(con: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
+    escaped = str(path).replace("'", "''")
+    try:
+        con.execute(f"attach '{escaped}' as {name} (read_only)")
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise WarehouseError(f"can't open {path}: {said}", duck.hint_for(said)) from error
 
 
 def _columns(
@@ -105,10 +116,7 @@ def _compare(
     left: dict[str, str],
     right: dict[str, str],
 ) -> TableComparison:
-    counts = [
-        _one(con, f'select count(*) from {name}.{schema}."{table}"') if columns else 0
-        for name, columns in (("l", left), ("r", right))
-    ]
+    counts = _counts(con, schema, table, [{table: left}, {table: right}])
     if left != right:
         said = [f"{name} {kind}" for name, kind in sorted(set(left.items()) ^ set(right.items()))]
         other = (
@@ -139,10 +147,10 @@ def _compare(
 
 
 def _apart(a: str, b: str) -> str:
-    """Whether two doubles are no longer the same number; both NULL, or both not a number, is the same."""
+    """Whether two doubles are no longer the same; both NULL, both not a number, or both the same infinity, they are."""
     return (
-        f"({a} is distinct from {b} and "
-        f"coalesce(abs({a} - {b}) > greatest({ABSOLUTE}, {TOLERANCE} * greatest(abs({a}), abs({b}))), true))"
+        f"({a} is distinct from {b} and not coalesce(isfinite({a}) and isfinite({b}) and "
+        f"abs({a} - {b}) <= greatest({ABSOLUTE}, {TOLERANCE} * greatest(abs({a}), abs({b}))), false))"
     )
 
 
@@ -169,6 +177,15 @@ def _examples(con: duckdb.DuckDBPyConnection, columns: dict[str, str]) -> list[s
             shown = ", ".join(f"{c} {row[c]}" for c in list(columns)[:8])
             said.append(f"only {'left' if one else 'right'}: {shown}")
     return said
+
+
+def _counts(
+    con: duckdb.DuckDBPyConnection, schema: str, table: str, sides: Sequence[Mapping[str, object]]
+) -> list[int]:
+    return [
+        _one(con, f'select count(*) from {name}.{schema}."{table}"') if side.get(table) else 0
+        for name, side in zip(("l", "r"), sides, strict=True)
+    ]
 
 
 def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:

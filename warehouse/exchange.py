@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse import duck, lake
+from warehouse import duck, lake, spark
 from warehouse.errors import WarehouseError
 from warehouse.failpoints import hit
 
@@ -45,7 +45,7 @@ def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
         WarehouseError: There is no table of gold where the cluster's tables should be.
     """
     models = gold_models(json.loads(manifest.read_text(encoding="utf-8")))
-    root = tables_folder(settings) / "gold.db"
+    root = spark.tables_folder(settings) / "gold.db"
     folders = {name: root / name for name in models if (root / name).is_dir()}
     if not folders:
         raise WarehouseError(
@@ -63,7 +63,7 @@ def bring_gold(settings: Settings, manifest: Path) -> dict[str, int]:
         brought = {
             name: _bring(con, name, models[name], files, said)
             for name, folder in folders.items()
-            if (said := _said(files := sorted(folder.rglob("*.parquet")))) != seen.get(name)
+            if (said := _said(files := _files(folder))) != seen.get(name)
         }
         hit("bring_gold.before_commit", settings)
         con.commit()
@@ -83,11 +83,13 @@ def gold_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def tables_folder(settings: Settings) -> Path:
-    """Where the cluster keeps the tables of its catalog, as this machine sees it."""
-    from warehouse.spark import configuration
-
-    return Path(configuration(settings)["spark.sql.warehouse.dir"].removeprefix("file:"))
+def _files(folder: Path) -> list[Path]:
+    """A table's files as Spark sees them: what it was writing when it was killed has a name that it passes over."""
+    return sorted(
+        path
+        for path in folder.rglob("*.parquet")
+        if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    )
 
 
 def _said(files: list[Path]) -> str:

@@ -12,13 +12,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from warehouse import locks
 from warehouse.durable import sync
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
@@ -47,6 +50,11 @@ class Exported:
 def folder(settings: Settings, layer: str, form: str) -> Path:
     """Where a layer is, in a format."""
     return settings.lake_dir / layer if form == "parquet" else settings.lake_dir / form / layer
+
+
+def hold_raw(settings: Settings, what: str) -> AbstractContextManager[int]:
+    """The lock of the raw layer: whoever reads it for long, or writes it, holds it."""
+    return locks.hold(settings.lake_dir / "raw", what=what, timeout=settings.lock_timeout)
 
 
 def writer(form: str, folder: Path) -> ParquetFiles | DeltaTables:
@@ -85,9 +93,10 @@ class ParquetFiles:
             return self.folder / table / partition / "part-0.parquet"
         return self.folder / f"{table}.parquet"
 
-    def has(self, table: str, partition: str) -> bool:
-        """Whether it is there."""
-        return self.path(table, partition).exists()
+    def has(self, entry: dict[str, Any], table: str, partition: str) -> bool:
+        """Whether it is there, as long as the manifest's entry says."""
+        path = self.path(table, partition)
+        return path.exists() and path.stat().st_size == entry["bytes"]
 
     def write(
         self, con: duckdb.DuckDBPyConnection, query: str, table: str, partition: str
@@ -125,6 +134,9 @@ class ParquetFiles:
                 path.parent.rmdir()
         return len(gone)
 
+    def forget(self, days: int) -> None:
+        """Nothing: a file that is replaced is gone."""
+
 
 class DeltaTables:
     """A folder of Delta tables: `<table>/`, with a column for the partition's key."""
@@ -132,7 +144,7 @@ class DeltaTables:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def has(self, table: str, partition: str) -> bool:
+    def has(self, entry: dict[str, Any], table: str, partition: str) -> bool:  # noqa: ARG002 - its log knows its files
         """Whether the table has the partition."""
         return partition in self._partitions(table) if partition else bool(self._table(table))
 
@@ -158,18 +170,36 @@ class DeltaTables:
         return {"table": table, "partition": partition, "rows": rows}
 
     def keep_only(self, kept: Iterable[tuple[str, str]]) -> int:
-        """Delete the other partitions' rows; their files stay for readers of older versions, until a vacuum."""
+        """Delete the other partitions' rows, and tables without partitions; returns how many of them went.
+
+        Files of rows stay for readers of older versions, until they are to be forgotten.
+        """
         wanted = set(kept)
-        logs = self.folder.rglob("_delta_log")
         gone = [
             (table, partition)
-            for table in [log.parent.relative_to(self.folder).as_posix() for log in logs]
-            for partition in self._partitions(table)
+            for table in self._tables()
+            for partition in (
+                self._partitions(table) if self._table(table).metadata().partition_columns else {""}
+            )
             if (table, partition) not in wanted
         ]
         for table, partition in gone:
-            self._table(table).delete(_only(partition))
+            if partition:
+                self._table(table).delete(_only(partition))
+            else:
+                shutil.rmtree(self.folder / table)
         return len(gone)
+
+    def forget(self, days: int) -> None:
+        """Remove the files of versions that were replaced more than so many days ago."""
+        for table in self._tables():
+            self._table(table).vacuum(
+                retention_hours=24 * days, dry_run=False, enforce_retention_duration=False
+            )
+
+    def _tables(self) -> list[str]:
+        logs = self.folder.rglob("_delta_log")
+        return [log.parent.relative_to(self.folder).as_posix() for log in logs]
 
     def _table(self, table: str) -> Any:
         from deltalake import DeltaTable

@@ -2,7 +2,8 @@
 
 Publishing asks it one question: do the newest results of every gate belong to the warehouse as it
 stands now?
-A build that is newer than a gate's run makes that run worthless.
+A build that is newer than a gate's run makes that run worthless. Each target has a warehouse of its own, and so builds
+and gates of its own; what has landed (gate raw) is the same for all.
 
 Reads and writes: `ops.duckdb`, tables builds, check_runs, check_results, publishes.
 Run: used by `warehouse.transform` (record_build), `quality.gates` and `serving.publish`; nobody
@@ -38,11 +39,13 @@ create table if not exists builds (
     ran_at timestamp, taken_in varchar
 );
 alter table builds add column if not exists taken_in varchar;
+alter table builds add column if not exists target varchar default 'duckdb';
 create table if not exists check_runs (
     run_id varchar, ordinal bigint, gate varchar, passed boolean, check_count bigint, failed_count
     bigint,
     scope varchar, checked_at timestamp, ran_at timestamp
 );
+alter table check_runs add column if not exists target varchar default 'duckdb';
 create table if not exists check_results (
     run_id varchar, gate varchar, suite varchar, table_name varchar, column_name varchar,
     expectation varchar,
@@ -134,7 +137,7 @@ def record_build(
     with ops(settings) as con:
         for layer in names:
             con.execute(
-                "insert into builds values (?, nextval('ordinal'), ?, ?, ?, ?, ?)",
+                "insert into builds values (?, nextval('ordinal'), ?, ?, ?, ?, ?, ?)",
                 [
                     build_id,
                     layer,
@@ -142,19 +145,21 @@ def record_build(
                     naive(finished_at),
                     wall_clock(),
                     json.dumps(dict(taken_in or {})),
+                    settings.target,
                 ],
             )
     return build_id
 
 
 def builds(settings: Settings) -> list[Build]:
-    """The newest build of each layer, newest last."""
+    """The newest build of each layer of this target, newest last."""
     if not settings.ops_db.exists():
         return []
     with ops(settings) as con:
         rows = con.execute(
-            "select build_id, ordinal, layer, finished_at, ran_at, taken_in from builds "
-            "qualify row_number() over (partition by layer order by ordinal desc) = 1 order by ordinal"
+            "select build_id, ordinal, layer, finished_at, ran_at, taken_in from builds where target = ? "
+            "qualify row_number() over (partition by layer order by ordinal desc) = 1 order by ordinal",
+            [settings.target],
         ).fetchall()
     return [Build(*row[:-1], json.loads(row[-1] or "{}")) for row in rows]
 
@@ -186,8 +191,18 @@ def record_check(
     with ops(settings) as con:
         con.execute("begin")
         con.execute(
-            "insert into check_runs values (?, nextval('ordinal'), ?, ?, ?, ?, ?, ?, ?)",
-            [run_id, gate, passed, len(results), failed, scope, naive(checked_at), ran_at],
+            "insert into check_runs values (?, nextval('ordinal'), ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                run_id,
+                gate,
+                passed,
+                len(results),
+                failed,
+                scope,
+                naive(checked_at),
+                ran_at,
+                settings.target,
+            ],
         )
         if results:
             # one statement: row by row, a gate's hundreds cost more than some of its checks
@@ -234,7 +249,7 @@ def forget_results(settings: Settings, *, before: datetime) -> int:
 
 
 def latest_checks(settings: Settings, *, passed_only: bool = False) -> dict[str, CheckRun]:
-    """The newest run of each gate.
+    """The newest run of each gate, on this target.
 
     Args:
         settings: Whose `ops.duckdb`.
@@ -245,8 +260,9 @@ def latest_checks(settings: Settings, *, passed_only: bool = False) -> dict[str,
     with ops(settings) as con:
         rows = con.execute(
             "select run_id, ordinal, gate, passed, check_count, failed_count, scope, checked_at, ran_at "
-            f"from check_runs {'where passed' if passed_only else ''} "
-            "qualify row_number() over (partition by gate order by ordinal desc) = 1"
+            f"from check_runs where (target = ? or gate = 'raw') {'and passed' if passed_only else ''} "
+            "qualify row_number() over (partition by gate order by ordinal desc) = 1",
+            [settings.target],
         ).fetchall()
     return {row[2]: CheckRun(*row) for row in rows}
 

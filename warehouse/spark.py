@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TARGET = "spark"
 EXECUTORS = "executors.json"
+# of the cluster's catalog, these are ours
+SCHEMAS = ("bronze", "silver", "gold")
 APP_NAME = "warehouse"
 _ENDED = "exit code of dbt"
 # the compiler that is ready soonest; its room for code is a fifth of the usual, and once full it compiles nothing more
@@ -90,6 +92,11 @@ def configuration(settings: Settings) -> dict[str, str]:
     return ours | _properties(settings.spark_properties)
 
 
+def tables_folder(settings: Settings) -> Path:
+    """Where the cluster keeps the tables of its catalog, as this machine sees it."""
+    return Path(configuration(settings)["spark.sql.warehouse.dir"].removeprefix("file:"))
+
+
 def _java(*options: str) -> str:
     return " ".join(("-Duser.timezone=UTC", *options))
 
@@ -102,6 +109,11 @@ def _properties(path: Path | None) -> dict[str, str]:
         raise CallError(f"SPARK_PROPERTIES: there is no file {path}", "name one, or unset it")
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     pairs = [re.split(r"[\s=]+", line, maxsplit=1) for line in lines if line[:1] not in {"", "#"}]
+    if bare := [pair[0] for pair in pairs if len(pair) == 1]:
+        raise CallError(
+            f"SPARK_PROPERTIES: '{bare[0]}' in {path} has no value",
+            "write `name value`, a line each",
+        )
     return dict(pairs)
 
 
@@ -128,6 +140,7 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     settings.spark_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _forget_another_place(settings)
     if settings.spark_master.startswith("local"):
         set_for_children("SPARK_HOME", str(_installation(settings)))
         # a laptop's own name may resolve to an address that nobody listens on
@@ -142,12 +155,27 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
         opened.stop()
 
 
+def _forget_another_place(settings: Settings) -> None:
+    """Our metastore knows tables by whole paths: one that came with a moved or copied folder leads to the old one.
+
+    Without it the next build makes everything anew, where it is now.
+    """
+    place = settings.spark_dir / "place"
+    here = str(settings.spark_dir)
+    if place.exists() and place.read_text(encoding="utf-8") != here:
+        shutil.rmtree(settings.spark_dir / "metastore", ignore_errors=True)
+    place.write_text(here, encoding="utf-8")
+
+
 def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
     """Files of a build that was killed lie where no table is, and Spark would refuse to make one there."""
-    for folder in (settings.spark_dir / "warehouse").glob("*.db"):
+    for schema in SCHEMAS:
+        folder = tables_folder(settings) / f"{schema}.db"
+        if not folder.is_dir():
+            continue
         # a metastore that was lost knows none of them
-        session.sql(f"create schema if not exists {folder.stem}")
-        known = {row["tableName"] for row in session.sql(f"show tables in {folder.stem}").collect()}
+        session.sql(f"create schema if not exists {schema}")
+        known = {row["tableName"] for row in session.sql(f"show tables in {schema}").collect()}
         for path in folder.iterdir():
             if path.name not in known:
                 shutil.rmtree(path)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import clock, duck, exchange, ledger, loads, spark
+from warehouse import clock, duck, exchange, lake, ledger, loads, spark
 from warehouse.errors import CallError, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.locks import hold
@@ -162,13 +162,20 @@ def _build_layer(
                         locks.enter_context(hold(landing, what=what, timeout=settings.lock_timeout))
                     )
                 taken_in[source] = loads.last_load_id(source, settings)
+            if settings.target == spark.TARGET:
+                # dbt reads it to the layer's end: an export meanwhile would show it two moments
+                locks.enter_context(lake.hold_raw(settings, what))
         hit("build.begun", settings)
         _make_schemas(settings)
         if settings.target == spark.TARGET:
             _hand_out(settings, layer)
         premises = _premises_file(settings, layer.name)
+        noted = premises.read_text() if premises.exists() else None
         built_on = _premises(settings, layer)
-        full_refresh = full_refresh or not (premises.exists() and premises.read_text() == built_on)
+        full_refresh = full_refresh or noted != built_on
+        if settings.target == spark.TARGET:
+            # a cluster changes a table file by file: where that dies half done, the next build is a full one
+            premises.unlink(missing_ok=True)
         command = [
             "build", "--select", layer.select,
             *(["--exclude", layer.exclude] if layer.exclude else []),
@@ -179,21 +186,25 @@ def _build_layer(
         name = _target(settings, layer)
         target = settings.dbt_target_dir / name
         # what an earlier start found is not what this one finds
-        (target / "run_results.json").unlink(missing_ok=True)
+        results = target / "run_results.json"
+        results.unlink(missing_ok=True)
         try:
             dbt(command, target=name, locks=held)
         except WarehouseError:
             # why dbt failed is told; what its tests found is kept if it can be
             with suppress(WarehouseError, duckdb.Error):
                 _record_tests(settings, layer, target)
+            # dbt has come to its end
+            if noted is not None and results.exists():
+                _note(premises, noted)
             raise
         _record_tests(settings, layer, target)
         result = _read_results(layer, target)
-        if settings.target == spark.TARGET and not layer.reads_landing:
-            _bring_back(settings, target / "manifest.json", held)
         hit("build.dbt_ended", settings)
         _note(premises, built_on)
         hit("build.noted", settings)
+        if settings.target == spark.TARGET and not layer.reads_landing:
+            _bring_back(settings, target / "manifest.json", held)
     ledger.record_build(settings, layer.name, clock.now(settings), taken_in=taken_in)
     hit("build.recorded", settings)
     return result
@@ -276,7 +287,7 @@ def _hand_out(settings: Settings, layer: Layer) -> None:
         from ingestion.lake import export_raw
 
         # each landing file is locked while it is exported, not while the cluster works
-        export_raw(settings)
+        export_raw(settings, SOURCES)
     if layer.name == "ml":
         exchange.hand_out_scores(settings)
 

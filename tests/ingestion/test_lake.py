@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import re
 import signal
-from datetime import date, timedelta
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,10 @@ from deltalake import DeltaTable
 from ingestion import lake
 from tests.ingestion.conftest import NOW
 from tests.ingestion.test_window import WINDOW, item, play
+from tests.road.conftest import Warehouse
 from warehouse import duck
 from warehouse.errors import CallError, WarehouseError
+from warehouse.lake import hold_raw
 
 FIRST = [item("a", 1), item("b", 2), item("c", 2)]
 
@@ -103,12 +108,43 @@ def test_days_that_are_too_old_go(desk):
     play(desk, [item("d", 3)])
     export(desk)
     (newest,) = desk.query("select max(committed_at)::date from landing.loads")[0]
-    # as if today were ten days after the newest load, and five days were kept
-    later = desk.settings.over(as_of=at(newest + timedelta(days=3)), lake_raw_days=5)
-    done = lake.export_raw(later, ["fake"])["fake"]
+    # loads have the wall clock's days, whatever day it is in a sandbox
+    kept_five = desk.settings.over(lake_raw_days=5, as_of=NOW + timedelta(days=5000))
+    done = lake.export_raw(kept_five, ["fake"])["fake"]
     assert (done.written, done.unchanged, done.removed) == (0, 1, 1)
     assert on_files(desk, "select distinct load_date from items") == [(newest,)]
     assert desk.query("select count(*) from raw_fake.items") == [(4,)]  # landing keeps them
+    # what Spark's builds read is never too old for them
+    done = lake.export_raw(kept_five.over(target="spark"), ["fake"])["fake"]
+    assert (done.written, done.unchanged, done.removed) == (1, 1, 0)
+    assert is_same(desk)
+
+
+def test_a_file_that_was_cut_is_written_again(desk):
+    play(desk, FIRST)
+    export(desk)
+    (entry,) = told(desk)["days"]
+    file = folder(desk) / entry["file"]
+    file.write_bytes(file.read_bytes()[:-1])
+    assert export(desk).written == 1
+    assert is_same(desk)
+
+
+def test_a_source_that_was_lost_and_landed_again_is_written_again(desk):
+    play(desk, FIRST)
+    export(desk)
+    desk.settings.landing("fake").unlink()
+    play(desk, [item("a", 1, more=1), item("b", 2), item("c", 2)])  # as many rows of load 1
+    assert export(desk).written == 1
+    assert is_same(desk)
+
+
+def test_two_exports_wait_for_each_other(desk):
+    play(desk, FIRST)
+    waiter = Warehouse(desk.settings.home)
+    with hold_raw(desk.settings, "a build"):
+        said = waiter("lake", "export", "--layer", "raw", expect=1, WAREHOUSE_LOCK_TIMEOUT="0.2")
+    assert "raw is in use by a build" in said
 
 
 @pytest.mark.parametrize("point", ["lake.day_written:1", "lake.day_written:2", "lake.manifest_written"])  # fmt: skip
@@ -163,15 +199,19 @@ def test_delta_tables_hold_the_same(desk):
     assert (again.written, again.unchanged) == (0, 2)
     play(desk, [], full_refresh=True)  # nothing is left of the stream
     assert lake.export_raw(desk.settings, ["fake"], form="delta")["fake"].removed == 2
-    table = DeltaTable(str(desk.settings.home / "lake/delta/raw/fake/items"))
-    assert table.to_pyarrow_table().num_rows == 0
+    path = desk.settings.home / "lake/delta/raw/fake/items"
+    assert DeltaTable(str(path)).to_pyarrow_table().num_rows == 0
+    assert len(list(path.rglob("*.parquet"))) > 2  # readers of older versions have a week
+    long_ago = time.time() - 8 * 86400
+    for file in path.rglob("*.parquet"):
+        os.utime(file, (long_ago, long_ago))
+    for entry in path.glob("_delta_log/*.json"):
+        entry.write_text(re.sub(r'"deletionTimestamp":\d+', f'"deletionTimestamp":{int(long_ago) * 1000}', entry.read_text()))  # fmt: skip
+    lake.export_raw(desk.settings, ["fake"], form="delta")
+    assert list(path.rglob("*.parquet")) == []
 
 
 def backdate(desk, *, days: int) -> None:
     """As if what has landed had been loaded so many days earlier."""
     with duck.connect(desk.settings.landing("fake")) as con:
         con.execute(f"update landing.loads set committed_at = committed_at - interval {days} day")
-
-
-def at(day: date):
-    return NOW.replace(year=day.year, month=day.month, day=day.day)

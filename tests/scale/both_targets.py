@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from quality.suites.gold import is_after_ml
 from tests.road.conftest import Warehouse
 from warehouse.comparison import TableComparison, compare
 from warehouse.sources import SOURCES
@@ -29,11 +28,11 @@ class BothTargets:
         self.home("build", "--layer", "silver", "--layer", "gold", **SPARK, **of_spark)
 
     def differences(self) -> list[TableComparison]:
-        """Tables of layer gold that say something else; those of scores are there on one side alone, once it has scored."""
+        """Tables of gold that say something else."""
         ours = self.home.settings
         found = compare(ours.warehouse_db, ours.over(target="spark").warehouse_db)
         assert any(one.table == "fact_api_usage" and one.right > 0 for one in found)
-        return [one for one in found if one.differences and not is_after_ml(one.table)]
+        return [one for one in found if one.differences]
 
     def tasks(self) -> list[int]:
         """Tasks that each executor of the last build has run, as Spark's REST API told them."""

@@ -72,6 +72,37 @@ def test_old_versions_go_and_the_current_one_stays(settings):
     assert rows(settings, THIRD, "dim_customers")
 
 
+def test_a_version_that_readers_went_back_to_is_current_and_not_written_again(settings):
+    publish(settings, FIRST, "1")
+    export_gold(settings)
+    publish(settings, SECOND, "2")
+    export_gold(settings)
+    folder = settings.lake_dir / "gold" / "restricted"
+    file = folder / f"version={FIRST}" / "kpi_daily.parquet"
+    written = file.stat().st_ino
+    (settings.published_dir / "current").unlink()
+    (settings.published_dir / "current").symlink_to(FIRST)
+    done = export_gold(settings)
+    assert (done.written, done.unchanged) == (0, 2)
+    assert file.stat().st_ino == written
+    assert json.loads((folder / "manifest.json").read_text())["current"] == FIRST
+
+
+def test_a_table_that_a_version_has_no_more_goes_from_delta(settings):
+    publish(settings, FIRST, "1")
+    export_gold(settings, form="delta")
+    publish(settings, SECOND, "2")
+    with duck.connect(settings.published_dir / SECOND / "restricted.duckdb") as con:
+        con.execute("drop table gold.dim_customers")
+    export_gold(settings, form="delta")
+    tables = [
+        path.name
+        for path in (settings.lake_dir / "delta/gold/restricted").iterdir()
+        if path.is_dir()
+    ]
+    assert tables == ["kpi_daily"]
+
+
 def test_a_delta_table_takes_the_columns_of_a_newer_version(settings):
     publish(settings, FIRST, "1")
     export_gold(settings, form="delta")

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.road.conftest import Warehouse
-from warehouse import duck
+from warehouse import duck, locks
 from warehouse.comparison import compare
-from warehouse.errors import WarehouseError
+from warehouse.errors import LockTimeout, WarehouseError
 
 
 def gold(path, *statements):
@@ -46,6 +46,8 @@ def test_order_loads_and_the_last_digits_of_doubles_are_no_difference(tmp_path):
         ("('a', 1.01, 0.5, 1)", "id a: amount 1.00 / 1.01"),
         ("('a', 1.00, 0.5000001, 1)", "id a: share 0.5 / 0.5000001"),
         ("('a', 1.00, null, 1)", "id a: share 0.5 / None"),
+        ("('a', 1.00, 'nan', 1)", "id a: share 0.5 / nan"),
+        ("('a', 1.00, 'infinity', 1)", "id a: share 0.5 / inf"),
         ("('a', null, 0.5, 1)", "id a: amount 1.00 / None"),
         ("('a', 1.00, 0.5, 1), ('a', 1.00, 0.5, 1)", "only right: id a"),
     ],
@@ -58,6 +60,51 @@ def test_a_cent_a_ratio_a_missing_value_and_a_row_twice_are_found(tmp_path, othe
     )
     assert found.differences > 0
     assert any(example.startswith(told) for example in found.examples)
+
+
+def test_what_is_no_number_is_like_itself_alone(tmp_path):
+    left = "insert into gold.money values ('a', 1, 'nan', 1), ('b', 1, 'infinity', 1), ('c', 1, null, 1)"
+    assert sides(tmp_path, [left], [left]).differences == 0
+    right = "insert into gold.money values ('a', 1, null, 1), ('b', 1, '-infinity', 1), ('c', 1, 'nan', 1)"
+    (tmp_path / "other").mkdir()
+    assert sides(tmp_path / "other", [left], [right]).differences == 3
+
+
+def test_scores_that_one_side_has_not_made_yet_are_awaited(tmp_path):
+    scores = "create table gold.customer_ltv as select 'a' as customer_id, 1.5::double as ltv"
+    one = gold(tmp_path / "l.duckdb", MONEY, scores, "create table gold.ml_feature_store (id int)")
+    other = gold(tmp_path / "r.duckdb", MONEY)
+    found = {each.table: each for each in compare(one, other)}
+    assert (found["customer_ltv"].left, found["customer_ltv"].right) == (1, 0)
+    assert {name for name, each in found.items() if each.is_awaited} == {
+        "customer_ltv",
+        "ml_feature_store",
+    }
+    assert not any(each.differences for each in found.values())
+    # one of them that a side has lost is a difference
+    third = gold(tmp_path / "t.duckdb", MONEY, "create table gold.ml_feature_store (id int)")
+    lost = next(each for each in compare(one, third) if each.table == "customer_ltv")
+    assert (lost.differences, lost.examples) == (1, ["it is on one side only"])
+    home = Warehouse(tmp_path / "data")
+    assert "2 tables are made of scores" in home("compare", str(one), str(other))
+
+
+def test_a_file_that_somebody_writes_is_waited_for(tmp_path):
+    home = Warehouse(tmp_path / "data")
+    for target in ("duckdb", "spark"):
+        gold(home.settings.over(target=target).warehouse_db, MONEY)
+    writer = home.settings.over(target="spark").warehouse_db
+    with locks.hold(writer, what="a build"):
+        said = home("compare", expect=LockTimeout.exit_code, WAREHOUSE_LOCK_TIMEOUT="0.2")
+    assert "warehouse-spark.duckdb is in use by a build" in said
+    assert "✓ money" in home("compare")
+
+
+def test_a_damaged_file_is_one_clear_line(tmp_path):
+    damaged = tmp_path / "r.duckdb"
+    damaged.write_bytes(b"x" * 8192)
+    with pytest.raises(WarehouseError, match=r"can't open .*r\.duckdb"):
+        compare(gold(tmp_path / "l.duckdb", MONEY), damaged)
 
 
 def test_tables_and_columns_of_one_side_only_are_named(tmp_path):

@@ -94,6 +94,32 @@ def test_failed_run_is_told_by_its_check_and_a_later_pass_clears_it(settings):
     assert ledger.standing(settings, ["gold"]) == {}
 
 
+def test_each_target_is_cleared_by_its_own_gates(settings):
+    on_spark = settings.over(target="spark")
+    passed(settings, "raw")
+    ledger.record_build(on_spark, "gold", NOW)
+    passed(on_spark, "gold", success=False)
+    ledger.record_build(settings, "gold", NOW)
+    passed(settings, "gold")
+    assert ledger.standing(settings, ["raw", "gold"]) == {}
+    # the other's word is about another gold; what has landed is the same for both
+    assert set(ledger.standing(on_spark, ["raw", "gold"])) == {"gold"}
+    assert [build.layer for build in ledger.builds(on_spark)] == ["gold"]
+    ledger.record_build(on_spark, "gold", NOW)
+    assert ledger.standing(settings, ["gold"]) == {}
+
+
+def test_what_was_recorded_before_there_were_targets_is_duckdbs(settings):
+    ledger.record_build(settings, "gold", NOW)
+    passed(settings, "gold")
+    con = duck.connect(settings.ops_db)
+    con.execute("alter table builds drop column target")
+    con.execute("alter table check_runs drop column target")
+    con.close()
+    assert ledger.standing(settings, ["gold"]) == {}
+    assert ledger.builds(settings.over(target="spark")) == []
+
+
 def test_checks_without_any_build_clear_nothing(settings):
     passed(settings, "gold")
     assert ledger.standing(settings, ["gold"]) == {"gold": "no build is on record"}

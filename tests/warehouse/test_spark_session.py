@@ -1,7 +1,11 @@
 """What Spark is started with. The session itself is tried in tests/scale."""
 
+from __future__ import annotations
+
+import shutil
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -39,6 +43,55 @@ def test_a_cluster_keeps_sparks_defaults_and_the_own_file_wins(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CallError, match=r"SPARK_PROPERTIES: there is no file .*none\.conf"):
         configuration(Settings.for_test(tmp_path, spark_properties=tmp_path / "none.conf"))
+
+
+def test_a_setting_without_a_value_is_named(tmp_path):
+    own = tmp_path / "spark.conf"
+    own.write_text("spark.executor.memory\n")
+    with pytest.raises(CallError, match=r"'spark\.executor\.memory' in .* has no value"):
+        configuration(Settings.for_test(tmp_path, spark_properties=own))
+
+
+class Session:
+    """Stands for Spark: it knows no table, and where schemas are is what they are called."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def sql(self, query: str) -> Session:
+        self.asked.append(query)
+        return self
+
+    def collect(self) -> list[dict[str, str]]:
+        return [{"tableName": "kept"}]
+
+
+def test_leftovers_go_from_our_schemas_wherever_the_tables_are(tmp_path):
+    own = tmp_path / "spark.conf"
+    own.write_text(f"spark.sql.warehouse.dir file:{tmp_path / 'shared'}\n")
+    settings = Settings.for_test(tmp_path / "home", spark_properties=own)
+    for folder in ("gold.db/kept", "gold.db/left", "others.db/theirs"):
+        (spark.tables_folder(settings) / folder).mkdir(parents=True)
+    session = Session()
+    spark._remove_leftovers(session, settings)  # type: ignore[arg-type]
+    assert session.asked == ["create schema if not exists gold", "show tables in gold"]
+    there = sorted(
+        str(path.relative_to(tmp_path / "shared")) for path in tmp_path.glob("shared/*/*")
+    )
+    assert there == ["gold.db/kept", "others.db/theirs"]
+
+
+def test_a_metastore_that_was_moved_or_copied_is_forgotten(tmp_path):
+    first = Settings.for_test(tmp_path / "first")
+    (first.spark_dir / "metastore").mkdir(parents=True)
+    for _ in range(2):
+        spark._forget_another_place(first)
+        assert (first.spark_dir / "metastore").exists()
+    second = Settings.for_test(tmp_path / "second")
+    shutil.copytree(first.home, second.home)
+    spark._forget_another_place(second)
+    assert not (second.spark_dir / "metastore").exists()
+    assert (first.spark_dir / "metastore").exists()
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path, monkeypatch, capsys):
@@ -153,3 +206,32 @@ def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch):
     assert "gold: 1 models built" in told.output
     assert [line.split(" in ")[0] for line in said] == ["build 1", "build 2"]
     assert len({line.split(" in ")[1] for line in said}) == 1
+
+
+def test_after_a_cluster_that_died_half_done_everything_is_built_anew(tmp_path, monkeypatch):
+    settings = Settings.for_test(tmp_path, target="spark")
+    monkeypatch.setattr(transform, "_bring_back", lambda *_: None)
+    monkeypatch.setattr(transform, "_record_tests", lambda *_: None)
+    results = settings.dbt_target_dir / "spark" / "run_results.json"
+    results.parent.mkdir(parents=True)
+
+    def is_full(ends: str) -> bool:
+        asked: list[str] = []
+
+        def dbt(command, **_):
+            asked.extend(command)
+            if ends != "killed":
+                results.write_text('{"results": [], "elapsed_time": 1}')
+            if ends != "well":
+                raise WarehouseError(ends)
+
+        with suppress(WarehouseError):
+            transform._build_layer(settings, transform.LAYERS["gold"], False, dbt, 0)
+        return "--full-refresh" in asked
+
+    assert is_full("well")
+    assert not is_full("a test failed")
+    assert not is_full("killed")
+    assert is_full("a test failed")
+    assert is_full("well")
+    assert not is_full("well")

@@ -14,6 +14,7 @@ from warehouse import stages
 from warehouse.cli.app import app, console, settings_for
 from warehouse.errors import CallError, GateRefused
 from warehouse.ledger import GATES
+from warehouse.settings import Settings
 
 
 def _with_status(
@@ -49,19 +50,20 @@ def build(
             )
 
 
-def _has_scores(settings) -> bool:
-    from warehouse import duck
+def _has_scores(settings: Settings) -> bool:
+    from warehouse import duck, locks
 
-    if not settings.warehouse_db.exists():
+    path = settings.warehouse_db
+    if not path.exists():
         return False
-    con = duck.connect(settings.warehouse_db, read_only=True)
-    try:
-        found = con.execute(
+    with (
+        locks.hold(path, what="warehouse build", timeout=settings.lock_timeout),
+        duck.connect(path, read_only=True) as con,
+    ):
+        ((tables,),) = con.execute(
             "select count(*) from information_schema.tables where table_schema = 'ml'"
-        ).fetchone()
-    finally:
-        con.close()
-    return bool(found and found[0])
+        ).fetchall()
+    return tables > 0
 
 
 @app.command()

@@ -6,7 +6,7 @@ import typer
 
 from warehouse.cli.app import app, console, settings_for
 from warehouse.errors import CallError
-from warehouse.lake import FORMATS, Exported
+from warehouse.lake import FORMATS, Exported, hold_raw
 
 LAYERS = ("raw", "gold")
 
@@ -36,7 +36,9 @@ def export(
         raise CallError(f"no format '{form}'", f"formats are: {', '.join(FORMATS)}")
     settings = settings_for(prepare=True)
     if layer != "gold":
-        for name, done in export_raw(settings, source, form=form).items():
+        with hold_raw(settings, "warehouse lake export"):
+            exported = export_raw(settings, source, form=form)
+        for name, done in exported.items():
             _tell(f"raw {name}", done)
     if layer != "raw":
         _tell("gold", export_gold(settings, edition, form=form))
