@@ -230,7 +230,7 @@ def record_check(
 
 
 def forget_results(settings: Settings, *, before: datetime) -> int:
-    """Remove the single results of old runs; the runs stay, and all results of each gate's newest run.
+    """Remove the single results of old runs; the runs stay, and all results of each gate's newest run on each target.
 
     Args:
         settings: Whose `ops.duckdb`.
@@ -242,7 +242,7 @@ def forget_results(settings: Settings, *, before: datetime) -> int:
     with ops(settings) as con:
         gone = con.execute(
             "delete from check_results where checked_at < ? and (gate, run_id) not in "
-            "(select (gate, arg_max(run_id, ordinal)) from check_runs group by gate)",
+            "(select (gate, arg_max(run_id, ordinal)) from check_runs group by gate, target)",
             [naive(before)],
         ).fetchone()
     return int(gone[0]) if gone else 0

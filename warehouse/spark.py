@@ -85,7 +85,7 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.sql.files.minPartitionNum": "1",
             "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
             # of the gigabyte that local-cluster's workers have; beside it a Java process needs 400 MB of its own
-            "spark.executor.memory": "700m",
+            "spark.executor.memory": "600m",
             "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}", *_QUICK),
             "spark.executor.extraJavaOptions": _java(*_QUICK),
         }
@@ -145,6 +145,8 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
         set_for_children("SPARK_HOME", str(_installation(settings)))
         # a laptop's own name may resolve to an address that nobody listens on
         set_for_children("SPARK_LOCAL_IP", "127.0.0.1")
+        # a heap of the C library for each of a hundred threads would never be given back
+        set_for_children("MALLOC_ARENA_MAX", "2")
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in configuration(settings).items():
         builder = builder.config(name, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -107,6 +107,18 @@ def test_each_target_is_cleared_by_its_own_gates(settings):
     assert [build.layer for build in ledger.builds(on_spark)] == ["gold"]
     ledger.record_build(on_spark, "gold", NOW)
     assert ledger.standing(settings, ["gold"]) == {}
+
+
+def test_results_of_each_targets_newest_run_stay(settings):
+    on_spark = settings.over(target="spark")
+    passed(settings, "gold", success=False)
+    passed(on_spark, "gold")
+    later = NOW + timedelta(days=1)
+    assert ledger.forget_results(settings, before=later) == 0
+    ledger.record_check(
+        settings, run_id="newer", gate="gold", passed=True, checked_at=NOW, results=[]
+    )
+    assert ledger.forget_results(settings, before=later) == 1
 
 
 def test_what_was_recorded_before_there_were_targets_is_duckdbs(settings):
