@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from quality.expectations import CheckResult
 from quality.suites.gold import Table
-from warehouse import clock, duck, ledger, locks, spark
+from warehouse import clock, duck, ledger, locks, spark, transform
 from warehouse.errors import CallError, GateRefused, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.ledger import GATES
@@ -143,8 +143,11 @@ def _run_gold(
     ]
     what = f"quality gate {', '.join(gates)}"
     on_spark = settings.target == spark.TARGET
+    if on_spark:
+        transform.end_session()
     # the lock is kept until the results are on record, so that no build can slip in between
     with (
+        spark.hold_session(settings) if on_spark else nullcontext(),
         locks.hold(settings.warehouse_db, what=what, timeout=settings.lock_timeout),
         spark.open_session(settings) if on_spark else nullcontext() as session,
     ):

@@ -5,8 +5,9 @@ stopped at the end (a session that is left to the interpreter's exit starts exec
 
 Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and
 beside them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
-Run: `python -m warehouse.spark`, by `warehouse.transform`; reads a command a line, a JSON list such as
-`["build", "--select", "…"]`, and writes what dbt says, then a line that `exit_code` knows.
+Run: `python -m warehouse.spark`, by `warehouse.transform`; reads a command a line, such as
+`{"now": "2025-07-01 00:00:00", "arguments": ["build", "--select", "…"]}`, and writes what dbt says, then a line that
+`exit_code` knows.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from warehouse import locks
 from warehouse.errors import CallError
 from warehouse.settings import Settings, environment_is_set, load_settings, set_for_children
 
@@ -169,6 +171,16 @@ def _forget_another_place(settings: Settings) -> None:
     place.write_text(here, encoding="utf-8")
 
 
+def hold_session(settings: Settings) -> AbstractContextManager[int]:
+    """The lock of our Spark sessions: one at a time knows the catalog.
+
+    Who needs the warehouse's lock too takes this one first.
+    """
+    return locks.hold(
+        settings.spark_dir / "session", what="a Spark session", timeout=settings.lock_timeout
+    )
+
+
 def _remove_leftovers(session: SparkSession, settings: Settings) -> None:
     """Files of a build that was killed lie where no table is, and Spark would refuse to make one there."""
     for schema in SCHEMAS:
@@ -235,7 +247,10 @@ def main(commands: Iterable[str], settings: Settings | None = None) -> int:
     with open_session(settings) as session:
         _remove_leftovers(session, settings)
         for line in commands:
-            arguments = json.loads(line)
+            command = json.loads(line)
+            arguments = command["arguments"]
+            # a session may be older than what a command is about
+            set_for_children("WAREHOUSE_NOW", command["now"])
             outcome = dbtRunner().invoke(arguments)
             if outcome.exception is not None:
                 print(outcome.exception, file=sys.stderr)  # noqa: T201 - the parent reads it

@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -106,7 +107,7 @@ def build_each(
 ) -> Iterator[BuildResult]:
     """Build layers in order; each is one dbt command that runs its models and their tests.
 
-    On Spark all of them run in one session, which the second finds started and warm.
+    On Spark all of them run in one session, which the second finds warm: the `shared_session`, if there is one.
 
     Args:
         settings: Where everything is.
@@ -130,14 +131,12 @@ def build_each(
         spark.require()
     what = f"warehouse build of {', '.join(names)}"
     with ExitStack() as stack:
-        # kept from layer to layer: the next one reads what this one made, and a session inherits it
+        session = None
+        if settings.target == spark.TARGET:
+            session = (_shared or stack.enter_context(SparkSessions(settings))).process()
+        # kept from layer to layer: the next one reads what this one made
         lock = stack.enter_context(
             hold(settings.warehouse_db, what=what, timeout=settings.lock_timeout)
-        )
-        session = (
-            stack.enter_context(spark_process(settings, [lock]))
-            if settings.target == spark.TARGET
-            else None
         )
         dbt = partial(run_dbt, settings, progress=progress, session=session)
         for name in names:
@@ -314,7 +313,6 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
     dbt runs in the data folder, and paths are relative to it: it parses the whole project again where one changes.
     """
-    now = clock.now(settings)
     return child_environment(
         settings,
         DBT_PROFILES_DIR=str(DBT_PROJECT),
@@ -326,8 +324,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         WAREHOUSE_MEMORY_LIMIT=settings.memory_limit,
         WAREHOUSE_THREADS=str(settings.threads),
         TZ="UTC",
-        WAREHOUSE_NOW=now.strftime("%Y-%m-%d %H:%M:%S"),
+        WAREHOUSE_NOW=_now(settings),
     )
+
+
+def _now(settings: Settings) -> str:
+    return clock.now(settings).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def spark_environment(settings: Settings) -> dict[str, str]:
@@ -360,7 +362,7 @@ def dbt_variables(settings: Settings) -> dict[str, str | float | bool]:
 
 def run_dbt(
     settings: Settings,
-    command: Sequence[str],
+    words: Sequence[str],
     *,
     target: str,
     progress: Callable[[str], None] | None = None,
@@ -371,7 +373,7 @@ def run_dbt(
 
     Args:
         settings: Where everything is.
-        command: dbt's own words, such as `["build", "--select", "gold"]`.
+        words: dbt's own, such as `["build", "--select", "gold"]`.
         target: `dev` (landing attached), `gold` (nothing attached) or `spark`.
         progress: Told a line per finished node.
         locks: Descriptors of the locks it works under. It inherits them: where we are killed, it
@@ -383,7 +385,7 @@ def run_dbt(
     """
     target_path = settings.dbt_target_dir / target
     # dbt's options stand after its verb, so that a verb's own options can follow
-    verb, *options = command
+    verb, *options = words
     arguments = [
         "--log-format", "json", "--log-path", str(settings.logs_dir / "dbt"),
         # debug lines are up to a tenth of a build's CPU; the statements stand in the target folder
@@ -399,7 +401,8 @@ def run_dbt(
             process = session or stack.enter_context(spark_process(settings, locks))
             # one that has ended already says why in what it has written
             with suppress(BrokenPipeError):
-                print(json.dumps(arguments), file=process.stdin, flush=True)
+                command = {"now": _now(settings), "arguments": arguments}
+                print(json.dumps(command), file=process.stdin, flush=True)
         else:
             process = stack.enter_context(
                 _process([*DBT, *arguments], settings, dbt_environment(settings), locks)
@@ -439,6 +442,56 @@ def spark_process(settings: Settings, locks: Sequence[int] = ()) -> Iterator[Pro
             _let_end(process)
             raise
         _let_end(process)
+
+
+class SparkSessions:
+    """A Spark session for as long as the block lasts, or several, one after the other: started when it is asked for.
+
+    It inherits the sessions' lock: where we are killed it lives on for a while, and no other may write meanwhile.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open = ExitStack()
+        self._process: Process | None = None
+
+    def __enter__(self) -> SparkSessions:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def process(self) -> Process:
+        """The session's process."""
+        if self._process is None:
+            lock = self._open.enter_context(spark.hold_session(self._settings))
+            self._process = self._open.enter_context(spark_process(self._settings, [lock]))
+        return self._process
+
+    def end(self) -> None:
+        """Let the session stop, so that somebody else can have one."""
+        self._open.close()
+        self._process = None
+
+
+_shared: SparkSessions | None = None
+
+
+@contextmanager
+def shared_session(settings: Settings) -> Iterator[None]:
+    """Builds of this process run in one Spark session, until the block ends or a gate wants one of its own."""
+    global _shared  # noqa: PLW0603 - stages know the settings alone, and run in threads
+    with SparkSessions(settings) as _shared:
+        try:
+            yield
+        finally:
+            _shared = None
+
+
+def end_session() -> None:
+    """Let the shared session stop, where there is one."""
+    if _shared is not None:
+        _shared.end()
 
 
 def _let_end(process: Process) -> None:

@@ -44,7 +44,8 @@ class Warehouse:
             cwd=PROJECT_ROOT,
             capture_output=True,
             text=True,
-            timeout=900,
+            # the longest is the whole road on Spark
+            timeout=1800,
             check=False,
         )
         assert done.returncode == expect, (

@@ -13,14 +13,25 @@ SPARK = {"WAREHOUSE_TARGET": "spark"}
 
 
 class BothTargets:
-    """One company's landing files, and what each target builds of them."""
+    """One company's landing files, and what each target builds of them.
+
+    Attributes:
+        home: Its data folder, and the command line on it.
+        said: What `warehouse run` has said on Spark.
+    """
 
     def __init__(self, home: Warehouse) -> None:
         self.home = home
+        self.said = ""
 
     def land(self) -> None:
         for source in SOURCES:
             self.home("sync", source)
+
+    def run(self) -> None:
+        """The whole road on Spark, from the sources to what people read; then gold on DuckDB, of what has landed."""
+        self.said = self.home("run", **SPARK)
+        self.home("build", "--layer", "silver", "--layer", "gold")
 
     def build(self, **of_spark: str) -> None:
         """On DuckDB, then on Spark (and settings for that), where both layers run in one session."""

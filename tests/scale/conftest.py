@@ -35,10 +35,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def both_targets(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> BothTargets:
-    """The default sandbox, landed and built on both targets."""
+    """The default sandbox, which has gone the whole road on Spark, and has a gold on DuckDB."""
     home = Warehouse(tmp_path_factory.mktemp("scale") / "data")
     home("sandbox", "create", "--seed", str(pytestconfig.getoption("--sandbox-seed")))
     company = BothTargets(home)
-    company.land()
-    company.build()
+    company.run()
     return company

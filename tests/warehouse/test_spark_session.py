@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 
 from warehouse import spark, transform
 from warehouse.cli.app import app
-from warehouse.errors import CallError, WarehouseError
+from warehouse.errors import CallError, LockTimeout, WarehouseError
 from warehouse.settings import Settings
 from warehouse.spark import configuration
 
@@ -111,8 +113,9 @@ def test_an_exit_code_is_told_apart_from_what_dbt_says():
 CLUSTER = """
 import json, os, sys
 for number, line in enumerate(sys.stdin, 1):
-    verb = next(word for word in json.loads(line) if word in {"build", "test"})
-    says = {"name": "LogModelResult", "level": "info", "msg": f"{verb} {number} in {os.getpid()}"}
+    command = json.loads(line)
+    verb = next(word for word in command["arguments"] if word in {"build", "test"})
+    says = {"name": "LogModelResult", "level": "info", "msg": f"{verb} {number} in {os.getpid()} at {command['now']}"}
     print(json.dumps({"info": says}))
     if verb == "test":
         says = {"name": "RunResultError", "level": "error", "msg": "the model is wrong"}
@@ -120,6 +123,11 @@ for number, line in enumerate(sys.stdin, 1):
     print(json.dumps({"exit code of dbt": int(verb == "test")}), flush=True)
 open("stopped", "w").close()
 """
+
+
+def told(line: str) -> list[str]:
+    """Which command it was, in which process, at what time of the warehouse."""
+    return re.split(" in | at ", line)
 
 
 def test_commands_of_a_session_run_in_one_process_that_ends_by_itself(tmp_path, monkeypatch):
@@ -134,7 +142,7 @@ def test_commands_of_a_session_run_in_one_process_that_ends_by_itself(tmp_path, 
         with pytest.raises(WarehouseError, match="dbt test failed: the model is wrong"):
             run(["test"])
         run(["build"])
-    verbs, processes = zip(*(line.split(" in ") for line in said), strict=True)
+    verbs, processes, _ = zip(*map(told, said), strict=True)
     assert verbs == ("build 1", "test 2", "build 3")
     assert len(set(processes)) == 1
     assert session.returncode == 0
@@ -183,7 +191,9 @@ def test_a_build_says_what_is_missing_before_it_begins(tmp_path, monkeypatch):
         transform.build(Settings.for_test(tmp_path, target="spark"))
 
 
-def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch):
+@pytest.fixture
+def said(monkeypatch) -> list[str]:
+    """What the sessions of builds say, which do nothing else."""
     said: list[str] = []
 
     def layer_built(settings, layer, full_refresh, dbt, lock):
@@ -198,14 +208,51 @@ def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch):
     monkeypatch.setattr(transform, "_build_layer", layer_built)
     monkeypatch.setattr(transform, "run_dbt", run_dbt)
     monkeypatch.setattr(spark, "require", lambda: None)
+    return said
+
+
+def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch, said):
     monkeypatch.setenv("WAREHOUSE_HOME", str(tmp_path))
     monkeypatch.setenv("WAREHOUSE_TARGET", "spark")
-    told = CliRunner().invoke(app, ["build", "--layer", "silver", "--layer", "gold"])
-    assert told.exit_code == 0, told.output
-    assert "silver: 1 models built" in told.output
-    assert "gold: 1 models built" in told.output
-    assert [line.split(" in ")[0] for line in said] == ["build 1", "build 2"]
-    assert len({line.split(" in ")[1] for line in said}) == 1
+    done = CliRunner().invoke(app, ["build", "--layer", "silver", "--layer", "gold"])
+    assert done.exit_code == 0, done.output
+    assert "silver: 1 models built" in done.output
+    assert "gold: 1 models built" in done.output
+    verbs, processes, _ = zip(*map(told, said), strict=True)
+    assert verbs == ("build 1", "build 2")
+    assert len(set(processes)) == 1
+
+
+def test_stages_of_a_run_share_a_session_until_a_gate_wants_its_own(tmp_path, said):
+    settings = Settings.for_test(tmp_path, target="spark", lock_timeout=0.2)
+    with transform.shared_session(settings):
+        for hour, layer in enumerate(("silver", "gold", "ml")):
+            as_of = datetime(2025, 7, 1, hour, tzinfo=UTC)
+            transform.build(settings.over(as_of=as_of), [layer])
+        # nobody else has one meanwhile
+        with pytest.raises(LockTimeout, match="session is in use by a Spark session"):
+            spark.hold_session(settings).__enter__()
+        transform.end_session()
+        with spark.hold_session(settings):
+            pass
+        transform.build(settings, ["silver"])
+    verbs, processes, times = zip(*map(told, said), strict=True)
+    assert times[:3] == tuple(f"2025-07-01 0{hour}:00:00" for hour in range(3))
+    assert verbs == ("build 1", "build 2", "build 3", "build 1")
+    assert len(set(processes[:3])) == 1
+    assert processes[3] != processes[0]
+    transform.end_session()
+    with spark.hold_session(settings):
+        pass
+
+
+def test_a_road_that_stops_lets_the_shared_session_stop(tmp_path, said):
+    settings = Settings.for_test(tmp_path, target="spark")
+    with suppress(WarehouseError), transform.shared_session(settings):
+        transform.build(settings, ["silver"])
+        raise WarehouseError("a gate refused")
+    assert (tmp_path / "stopped").exists()
+    assert len(said) == 1
 
 
 def test_after_a_cluster_that_died_half_done_everything_is_built_anew(tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ SOURCES_AT_ONCE = 2
 def run() -> None:
     """Land, build, check, score and publish: everything that is new, in order."""
     from sandbox.serve import running
+    from warehouse.transform import shared_session
 
     settings = settings_for(prepare=True)
     if settings.mode == "real" and not any(spec.is_on(settings) for spec in SOURCES.values()):
@@ -44,7 +45,12 @@ def run() -> None:
     # two runs side by side would build behind the back of each other's gates
     alone = hold(settings.home / "run", what="warehouse run", timeout=settings.lock_timeout)
     try:
-        with alone, running(settings) as reachable, _progress() as progress:
+        with (
+            alone,
+            running(settings) as reachable,
+            _progress() as progress,
+            shared_session(settings),
+        ):
             for _, group in groupby(STAGES, key=lambda stage: stage.group or stage.name):
                 failed += _run_group(list(group), reachable, progress, done)
     except BaseException:
