@@ -85,9 +85,9 @@ def check(gate: str | Sequence[str], settings: Settings, *, enforce: bool = Fals
     run_id = uuid.uuid4().hex[:12]
     results: list[CheckResult] = []
     in_file = [name for name in gates if name != "raw"]
-    if in_file and settings.target == spark.TARGET:
+    if settings.target == spark.TARGET:
         spark.require()
-        # the gate on landing files hides it from GE, unless it is there already
+        # the gate on landing files hides it from GE, unless it is there already: later stages of this process need it
         import_module("pyspark")
     if "raw" in gates:
         results += _run_raw(settings, ledger.naive(now), run_id)
