@@ -142,6 +142,9 @@ class FileTaker:
         self.taken = Taken()
         self._owners: dict[str, str] = {}
         self._again = False
+        self._left_out: set[str] = (
+            set()
+        )  # names of files that this run is done with, though not landed
         self._started = datetime.now(UTC)
         self._begun: list[Part] = []  # parts of a file that is not here as a whole
         self._copies: list[tuple[Found, str, str | None]] = []
@@ -150,7 +153,7 @@ class FileTaker:
         """Take what is new (or, with a window, the files of its days once more)."""
         with spool.folder("files", self.settings) as folder:
             self._pass(folder)
-            if self._again:  # a changed file freed a copy of its former content under another name
+            while self._again:  # a changed file let go of what a file of another name still says
                 self._again = False
                 self._pass(folder)
         return self.taken
@@ -161,6 +164,12 @@ class FileTaker:
         known = self._ledger()
         self._owners = {
             about.content_hash: name for name, about in known.items() if not about.same_as
+        }
+        # a copy of what nobody holds any more is a file like any other
+        known = {
+            name: about
+            for name, about in known.items()
+            if not about.same_as or about.content_hash in self._owners
         }
         if not found:
             self.taken.warnings.append(f"{self.stream.name}: no files at {self.location}")
@@ -227,11 +236,12 @@ class FileTaker:
         )
 
     def _is_due(self, file: Found, about: _Known | None) -> bool:
-        if self._is_forced(file):
-            return not (about and about.same_as)
-        if self.window and self.stream.is_daily:
+        if file.name in self._left_out:
             return False
-        return about is None or (about.size, about.modified) != (file.size, file.modified)
+        is_new = about is None or (about.size, about.modified) != (file.size, file.modified)
+        if self._is_forced(file):
+            return is_new or not about.same_as
+        return is_new and not (self.window and self.stream.is_daily)
 
     def _settled(self, due: list[Found]) -> Iterator[Found]:
         """The files that nobody writes to: those touched just now are looked at twice."""
@@ -246,6 +256,7 @@ class FileTaker:
                 yield file
 
     def _wait(self, file: Found) -> None:
+        self._left_out.add(file.name)
         self.taken.waiting.append(file.name)
         self.taken.gap_days.add(file.day)
         self.taken.warnings.append(
@@ -256,6 +267,7 @@ class FileTaker:
         if isinstance(fault, StillWritten) or (isinstance(fault, CutOff) and is_young(file)):
             self._wait(file)
             return
+        self._left_out.add(file.name)
         self.taken.faults.append(f"{_shown(file.name)} {fault}")
         self.taken.gap_days.add(file.day)
 
@@ -284,7 +296,10 @@ class FileTaker:
             count = landing.insert(self.stream.name, _ROWS, rows(), load_id, self.now)
             copies, self._copies = self._copies, []
             bad = [row for read in reads for row in read.bad]
-            self._replace(landing, load_id, reads)
+            self._replace(landing, load_id, {read.file.name: read.content_hash for read in reads})
+            for file, content_hash, owner in copies:
+                if owner and content_hash in self._owners:  # what it said itself is gone
+                    self._replace(landing, load_id, {file.name: content_hash})
             landing.set_aside(load_id, bad)
             self._enter(landing, load_id, reads, copies)
             if reads:
@@ -296,6 +311,7 @@ class FileTaker:
         total = read.landed + len(read.bad)
         if not read.bad or len(read.bad) <= self.settings.quarantine_threshold * total:
             return False
+        self._left_out.add(read.file.name)
         worst = read.bad[0]
         self.taken.faults.append(
             f"{_shown(read.file.name)}: {len(read.bad):,} of {total:,} rows are bad, more than "
@@ -324,7 +340,7 @@ class FileTaker:
                 landing.insert(self.stream.name, _ROWS, rows(), load_id, self.now)
                 if self._refused(read):
                     raise _Refused  # noqa: TRY301 - the transaction has to see it
-                self._replace(landing, load_id, [read])
+                self._replace(landing, load_id, {read.file.name: read.content_hash})
                 landing.set_aside(load_id, read.bad)
                 self._enter(landing, load_id, [read], [])
                 self._record(landing, load_id, read.landed, len(read.bad))
@@ -337,10 +353,9 @@ class FileTaker:
             self._count(read.landed, len(read.bad), is_load=True)
         return self._next(belt)
 
-    def _replace(self, landing: Landing, load_id: int, reads: list[_Read]) -> None:
-        """Let go of what earlier versions of these files landed."""
+    def _replace(self, landing: Landing, load_id: int, new: dict[str, str]) -> None:
+        """Let go of what earlier versions of these files (content hash by name) landed."""
         stream = self.stream.name
-        new = {read.file.name: read.content_hash for read in reads}
         known = landing.con.execute(
             "select name, content_hash from landing.files "
             "where stream = ? and name in (select unnest(?::varchar[]))",
@@ -357,6 +372,11 @@ class FileTaker:
                 )
             if content_hash == new[name]:
                 continue
+            if self._owners.get(content_hash) == name:
+                del self._owners[content_hash]
+            landing.con.execute(
+                "delete from landing.files where stream = ? and name = ?", [stream, name]
+            )
             ((freed,),) = landing.con.execute(
                 "delete from landing.files where stream = ? and same_as = ?", [stream, name]
             ).fetchall()
@@ -370,16 +390,16 @@ class FileTaker:
         copies: list[tuple[Found, str, str | None]],
     ) -> None:
         """Write the file ledger."""
-        landed = {read.file.name for read in reads}
-        owners = set(self._owners.values()) | landed
         rows = [
             (read.file, read.content_hash, read.landed, len(read.bad), load_id, None)
             for read in reads
         ]
         for file, content_hash, owner in copies:
-            if owner and owner in owners:
+            if owner and content_hash in self._owners:
                 rows.append((file, content_hash, 0, 0, load_id, owner))
-            elif not owner:
+            elif owner:  # it let go of this content, unless it was refused: then so is its copy
+                self._again = self._again or owner not in self._left_out
+            else:
                 landing.con.execute(
                     "update landing.files set modified = ?, bytes = ? where stream = ? and name = ?",
                     [file.modified, file.size, self.stream.name, file.name],

@@ -167,6 +167,84 @@ def test_a_copy_is_not_lost_when_its_twin_changes(usage):
     assert usage.ids() == ["r0", "r1", "r2", "r3", "r4", "r50", "r51"]
 
 
+@pytest.mark.parametrize("rotated", ["app.1.jsonl", "app.jsonl.1.jsonl", "zz.jsonl"])
+def test_a_log_that_was_rotated_keeps_its_rows(usage, rotated):
+    usage.put("app.jsonl", calls(5).encode())
+    usage.sync()
+    usage.put(rotated, calls(5).encode())
+    usage.put("app.jsonl", calls(2, 50).encode(), OLD + 1)
+    usage.sync()
+    assert usage.ids() == ["r0", "r1", "r2", "r3", "r4", "r50", "r51"]
+    assert usage.query("select name, same_as, rows_landed from landing.files order by name") == [
+        *sorted([("app.jsonl", None, 2), (rotated, None, 5)])
+    ]
+    assert usage.sync().rows == 0
+
+
+def test_logs_that_are_rotated_one_after_another_keep_their_rows(usage):
+    days = [calls(2, day * 10).encode() for day in range(4)]
+    for day in range(4):
+        for age in range(day + 1):
+            name = f"app.{age}.jsonl" if age else "app.jsonl"
+            usage.put(name, days[day - age], OLD + day)
+        usage.sync()
+    assert usage.ids() == ["r0", "r1", "r10", "r11", "r20", "r21", "r30", "r31"]
+    assert usage.sync().rows == 0
+
+
+@pytest.mark.parametrize(
+    "names", [("a.jsonl", "b.jsonl", "c.jsonl"), ("c.jsonl", "b.jsonl", "a.jsonl")]
+)
+def test_files_that_trade_places_keep_their_rows(usage, names):
+    first, second, third = names
+    usage.put(first, calls(3).encode())
+    usage.put(second, calls(2, 50).encode())
+    usage.sync()
+    usage.put(first, calls(2, 50).encode(), OLD + 1)
+    usage.put(second, calls(3).encode(), OLD + 1)
+    usage.put(third, calls(3).encode(), OLD + 1)
+    usage.sync()
+    assert usage.ids() == ["r0", "r1", "r2", "r50", "r51"]
+    assert usage.sync().rows == 0
+
+
+def test_a_file_that_becomes_a_copy_no_longer_says_what_it_said(usage):
+    usage.put("a.jsonl", calls(3).encode())
+    usage.put("b.jsonl", calls(2, 50).encode())
+    usage.sync()
+    usage.put("a.jsonl", calls(2, 50).encode(), OLD + 1)
+    usage.sync()
+    assert usage.ids() == ["r50", "r51"]
+    assert usage.query("select count(*) from landing.tombstones") == [(3,)]
+    assert usage.query("select sum(rows_landed) from landing.loads") == [(2,)]
+
+
+def test_what_an_older_version_lost_in_a_rotation_comes_back(usage):
+    usage.put("app.jsonl", calls(2, 50).encode())
+    usage.put("app.1.jsonl", calls(5).encode())
+    usage.sync()
+    with duck.connect(usage.settings.landing("usage")) as con:  # as such a version left it
+        con.execute("delete from raw_usage.api_calls where _file = 'app.1.jsonl'")
+        con.execute("update landing.files set same_as = 'app.jsonl' where name = 'app.1.jsonl'")
+    assert usage.sync().rows == 5
+    assert len(usage.ids()) == 7
+
+
+def test_a_fault_is_told_once_though_files_are_looked_at_again(usage):
+    bad = (calls(98) + "{\n{\n").encode()
+    usage.put("app.jsonl", calls(5).encode())
+    usage.sync()
+    usage.put("app.1.jsonl", calls(5).encode())
+    usage.put("app.jsonl", calls(2, 50).encode(), OLD + 1)
+    usage.put("bad.jsonl", bad)
+    usage.put("copy of bad.jsonl", bad)
+    with pytest.raises(QuarantineExceeded, match=r"bad\.jsonl: 2 of 100 rows are bad"):
+        usage.sync()
+    ((message,),) = usage.query("select message from landing.syncs where status = 'failed'")
+    assert (message.count("; bad.jsonl: ") + message.startswith("bad.jsonl: ")) == 1
+    assert len(usage.ids()) == 7
+
+
 def test_a_window_lands_its_days_again_and_nothing_else(usage):
     for day in (1, 2, 3):
         usage.put(f"2025-06-0{day}.jsonl", calls(3, day * 10).encode())
