@@ -330,39 +330,49 @@ def _escaped(values: pa.LargeStringArray) -> pa.LargeStringArray:
 
 
 def _odd_rows(blocks: Iterable[bytes], header: list[str], first_number: int) -> Iterator[Piece]:
-    """The rows one by one, and what is wrong with each."""
-    reader = csv.reader(_text_lines(blocks), strict=True)
+    """The rows one by one, and what is wrong with each; of a bad one every line is set aside as it stands."""
+    taken: list[str] = []  # lines that the reader has made a row of: several, if a quote is open
+    reader = csv.reader(_noted(_text_lines(blocks), taken), strict=True)
     texts: list[str] = []
     numbers: list[int] = []
     bad: list[tuple[int, str, str]] = []
     while True:
+        taken.clear()
         number = first_number + reader.line_num
         try:
             row = next(reader)
         except StopIteration:
             break
         except csv.Error as error:
-            texts.append("")
-            numbers.append(number)
-            bad.append((number, f"not CSV: {error}", ""))
-            continue
-        reason = _row_fault(row, header)
-        numbers.append(number)
-        texts.append(
-            ""
-            if reason or not row
-            else json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False)
-        )
+            row, reason = [], f"not CSV: {error}"
+        else:
+            reason = _row_fault(row, header, taken)
         if reason:
-            raw = (
-                ",".join(row).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            )
-            bad.append((number, reason, raw))
+            for at, line in enumerate(taken, number):
+                texts.append("")
+                numbers.append(at)
+                bad.append((at, reason, _shown(line)))
+        else:
+            numbers.append(number)
+            pairs = zip(header, row, strict=True)
+            texts.append(json.dumps(dict(pairs), ensure_ascii=False) if row else "")
         if len(texts) >= _CSV_ROWS:
             yield _rows(texts, numbers, bad)
             texts, numbers, bad = [], [], []
     if texts:
         yield _rows(texts, numbers, bad)
+
+
+def _noted(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _shown(line: str) -> str:
+    r"""A line as it stands, without its end, odd bytes written as `\\xNN`; of a long one the head."""
+    head = line.rstrip("\r\n")[:_HEAD]
+    return head.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _check_header(header: list[str], columns: tuple[str, ...]) -> None:
@@ -373,12 +383,21 @@ def _check_header(header: list[str], columns: tuple[str, ...]) -> None:
         raise FileFault("has a column name twice in its header")
 
 
-def _row_fault(row: list[str], header: list[str]) -> str | None:
+def _row_fault(row: list[str], header: list[str], lines: list[str]) -> str | None:
     if row and len(row) != len(header):
         return f"{len(row)} fields where the header has {len(header)}"
     if any("\udc80" <= char <= "\udcff" for value in row for char in value if not value.isascii()):
         return "not UTF-8"
+    if len(lines) > 1 and _look_like_rows(lines, len(header)):
+        return f"a quote makes one row of {len(lines)} lines that look like rows"
     return None
+
+
+def _look_like_rows(lines: list[str], width: int) -> bool:
+    """Whether a stray quote that a later one closed has made one row of several; text rarely has as many commas."""
+    odd = sum(line.count(",") != width - 1 for line in lines)
+    # the lines of the two quotes may hold commas that are none between fields
+    return width > 1 and odd <= (2 if len(lines) > 4 else 0)
 
 
 def _rows(texts: list[str], numbers: list[int], bad: list[tuple[int, str, str]]) -> Piece:

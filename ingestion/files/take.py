@@ -142,9 +142,7 @@ class FileTaker:
         self.taken = Taken()
         self._owners: dict[str, str] = {}
         self._again = False
-        self._left_out: set[str] = (
-            set()
-        )  # names of files that this run is done with, though not landed
+        self._left_out: set[str] = set()  # files that this run looks at no more
         self._started = datetime.now(UTC)
         self._begun: list[Part] = []  # parts of a file that is not here as a whole
         self._copies: list[tuple[Found, str, str | None]] = []

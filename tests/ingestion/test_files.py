@@ -511,6 +511,69 @@ def test_every_bad_line_is_set_aside_with_its_reason(usage):
     assert raw == [(rows[0] if isinstance(rows[0], str) else json.dumps(rows[0]),)]
 
 
+COLUMNS = "request_id,customer_id,status_code,response_time_ms,bytes_processed,feature,timestamp\n"
+
+
+def csv_call(n, feature="basic"):
+    return f"r{n},a,200,1,1,{feature},2025-06-01T00:00:00Z\n"
+
+
+STRAY_QUOTES = {
+    "never closed": ({1000: '"basic'}, range(1002, 5002), "not CSV: unexpected end of data"),
+    "closed in the middle of a field": ({1000: '"basic', 1200: '"basic"'}, range(1002, 1203), "not CSV: ',' expected after"),
+    "closed at the end of a field": ({1000: '"basic', 1200: 'basic"'}, range(1002, 1203), "a quote makes one row of 201 lines"),
+    "closed after more commas": ({1000: '"basic, b', 1200: 'b, basic"'}, range(1002, 1203), "a quote makes one row of 201 lines"),
+    "closed at the end of the next line's field": ({1000: '"basic', 1001: 'basic"'}, range(1002, 1004), "a quote makes one row of 2 lines"),
+    "closed with too many fields": ({1000: '"basic', 1200: 'basic",b'}, range(1002, 1203), "8 fields where the header has 7"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STRAY_QUOTES.values(), ids=STRAY_QUOTES.keys())
+def test_a_stray_quote_in_a_csv_swallows_no_row(usage, case):
+    features, lines, words = case
+    rows = [csv_call(n, features.get(n, "basic")) for n in range(5000)]
+    usage.put("2025-06-01.csv", (COLUMNS + "".join(rows)).encode())
+    if len(lines) > 50:
+        with pytest.raises(QuarantineExceeded, match=f"{len(lines):,} of 5,000 rows are bad") as e:
+            usage.sync()
+        assert f"line 1002, {words}" in e.value.message
+    usage.settings = usage.settings.over(quarantine_threshold=0.9)
+    result = usage.sync()
+    assert (result.rows, result.quarantined) == (5000 - len(lines), len(lines))
+    found = usage.query("select line, raw from landing.quarantine order by line")
+    assert found == [(line, rows[line - 2].rstrip()) for line in lines]
+    assert all(reason.startswith(words) for _, _, reason in usage.bad())
+
+
+def test_a_stray_quote_in_a_large_csv_swallows_no_row(usage):
+    """The reader gives up after 1 MiB; what follows is read as rows again."""
+    usage.settings = usage.settings.over(quarantine_threshold=0.9)
+    rows = [csv_call(n, '"basic' if n == 20_000 else "basic") for n in range(60_000)]
+    usage.put("2025-06-01.csv", (COLUMNS + "".join(rows)).encode())
+    result = usage.sync()
+    assert result.rows + result.quarantined == 60_000
+    assert result.quarantined < 30_000
+    assert usage.query("select count(distinct line), min(line) from landing.quarantine") == [
+        (result.quarantined, 20_002)
+    ]
+
+
+def test_a_text_of_several_lines_in_a_csv_is_one_row(usage):
+    notes = ['"two\nlines"', '"a, b\r\nc, d, e\n\n""quoted"""', '"a,b,c,d,e,f\n"']
+    rows = [csv_call(n, note) for n, note in enumerate(notes)]
+    usage.put("2025-06-01.csv", (COLUMNS + "".join(rows) + csv_call(3)).encode())
+    assert (usage.sync().rows, usage.bad()) == (4, [])
+    seen = usage.query(
+        "select _position, _raw::json->>'feature' from raw_usage.api_calls order by 1"
+    )
+    assert seen == [
+        (2, "two\nlines"),
+        (4, 'a, b\r\nc, d, e\n\n"quoted"'),
+        (8, "a,b,c,d,e,f\n"),
+        (10, "basic"),
+    ]
+
+
 def test_a_file_that_somebody_still_writes_waits(usage):
     import time
 
