@@ -32,6 +32,7 @@ _EPOCH = re.compile(r"([1-9][0-9]{0,19})(\.[0-9]{1,9})?")
 _MILLISECONDS_FROM = 12  # digits; bronze reads them so (macros/portable/time.sql)
 _STAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 _ZONE = r"(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LOCAL = re.compile(_STAMP)
 _INSTANT = re.compile(_STAMP + _ZONE)
 # What DuckDB's JSON reader lets through although JSON forbids it: NaN, Infinity, and a comma before
@@ -333,11 +334,17 @@ def parse(text: str, *, unique_keys: bool = True) -> Any:
     if nesting(text) > MAX_NESTING:
         raise Malformed(f"nested deeper than {MAX_NESTING}")
     try:
-        return (_UNIQUE if unique_keys else _PLAIN).decode(text)
+        value = (_UNIQUE if unique_keys else _PLAIN).decode(text)
     except json.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise Malformed("nested too deeply") from None
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # DuckDB could read no row of the table that holds one
+            raise Malformed("half a surrogate pair, such as half an emoji") from None
+    return value
 
 
 def nesting(text: str) -> int:

@@ -401,19 +401,7 @@ def launch(
             parsed = entrypoint.parse_args(arguments)
             for message in _messages(entrypoint, connector, parsed):
                 if message.type == Type.RECORD:
-                    record = message.record
-                    line = orjson.dumps(
-                        {
-                            "type": "RECORD",
-                            "record": {
-                                "stream": record.stream,
-                                "data": record.data,
-                                "emitted_at": record.emitted_at,
-                            },
-                        },
-                        option=orjson.OPT_APPEND_NEWLINE,
-                    )
-                    out.write(line)
+                    out.write(_record_line(message.record))
                     continue
                 _write(out, message)
         except BrokenPipeError:
@@ -454,6 +442,21 @@ def _messages(
             catalog = source.read_catalog(parsed.catalog)
             state = source.read_state(parsed.state)
             yield from entrypoint.read(spec, config, catalog, state)
+
+
+def _record_line(record: AirbyteRecordMessage) -> bytes:
+    said = {
+        "type": "RECORD",
+        "record": {
+            "stream": record.stream,
+            "data": record.data,
+            "emitted_at": record.emitted_at,
+        },
+    }
+    try:
+        return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # half an emoji: the destination sets it aside
+        return json.dumps(said, separators=(",", ":")).encode() + b"\n"
 
 
 def _write(out: Any, message: AirbyteMessage) -> None:

@@ -200,6 +200,8 @@ ODD_VALUES = [
     ('{"id":"a","at":"infinity"}', 'at: "infinity" is not an instant like 2025-06-30T12:00:00Z'),
     ('{"id":"a","at":1735689600}', "at: 1735689600 is not an ISO 8601 text"),
     ('{"id":"a",}', "not JSON: Expecting property name enclosed in double quotes at character 11"),
+    ('{"id":"a","other":"\\ud83d"}', "half a surrogate pair, such as half an emoji"),
+    ('{"id":"a","other":[{"\\ude00\\ud83d":1}]}', "half a surrogate pair, such as half an emoji"),
     ('{"id":"a","deep":' + "[" * 600 + "]" * 600 + "}", "nested deeper than 512"),
 ]
 

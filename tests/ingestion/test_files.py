@@ -482,6 +482,8 @@ LINES = {
     "duplicate unknown key": (json.dumps(call(1))[:-1] + ', "x": 1, "x": 2}', "key 'x' stands twice"),
     "trailing comma": (json.dumps(call(1))[:-1] + ",}", "not JSON: Expecting property name"),
     "an array": ("[1]", "not a JSON object"),
+    "half an emoji": (call(1, note="x\ud83d"), "half a surrogate pair"),
+    "half an emoji in a key": (call(1, note={"\ud83d": 1}), "half a surrogate pair"),
     "two objects": ("{} {}", "not JSON: Extra data"),
     "no zone": (call(1, timestamp="2025-06-01T00:00:00"), 'timestamp: "2025-06-01T00:00:00" has no time zone'),
     "24:00": (call(1, timestamp="2025-06-01T24:00:00Z"), 'timestamp: "2025-06-01T24:00:00Z" does not exist in the calendar'),
@@ -507,6 +509,7 @@ def test_every_bad_line_is_set_aside_with_its_reason(usage):
     assert sorted(found) == list(range(5001, 5001 + len(rows)))
     for number, (name, (_, words)) in enumerate(LINES.items(), start=5001):
         assert found[number].startswith(words), f"{name}: {found[number]}"
+    assert len(usage.ids()) == 5000  # all of them can be read
     raw = usage.query("select raw from landing.quarantine where line = 5001")
     assert raw == [(rows[0] if isinstance(rows[0], str) else json.dumps(rows[0]),)]
 

@@ -27,7 +27,7 @@ VALUES = [
     '"1748779200"', "1748779200.123456", "1748779200123", "1748779200123.5", "1748779200123456", "946684800", "946684799.9",
     "946684799999", "1751500800", "1751500801", "1751500800000", "1751500800001", "17487792000", "174877920012", "1e9",
     "946684799.99999999", "01748779200", "-1748779200",
-    '"caf\\u00e9"', '"\\ud83d\\ude00"', '"\\u0000"', '"tab\\there"', '"é"', '"NaN, "', '",}"',
+    '"caf\\u00e9"', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\uDE00\\uD83D"', '{"\\ud83d":1}', '"\\u0000"', '"tab\\there"', '"é"', '"NaN, "', '",}"',
 ]  # fmt: skip
 RULES = {
     "usage": api_call(NOW),
@@ -93,6 +93,7 @@ def test_what_the_judge_passes_duckdb_can_read():
         for text in (garbled(rules, dice) for _ in range(4000))
         if not typecheck.judge(rules, text)
     ]
+    assert any("\\ud83d\\ude00" in text for text in passed)
     with duck.connect(":memory:") as con:
         con.register("rows", pa.table({"line": passed}))
         wrong = con.execute(

@@ -8,6 +8,7 @@ Reads and writes nothing: the manifest names these classes, airbyte-cdk calls th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
@@ -37,8 +38,8 @@ def body_of(response: requests.Response) -> dict[str, Any]:
                 f"The support desk redirects {_path(response.history[0])}: not followed"
             )
         try:
-            parsed = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            parsed = _parsed(response.content)
+        except (ValueError, RecursionError):
             raise source_error(
                 f"The support desk's answer to {_path(response)} is not JSON"
             ) from None
@@ -46,6 +47,17 @@ def body_of(response: requests.Response) -> dict[str, Any]:
             raise source_error(f"The support desk's answer to {_path(response)} is no JSON object")
         response.parsed_body = parsed
     return parsed
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:  # also for half an emoji: the destination sets aside its record
+        return json.loads(content.decode(), parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _path(response: requests.Response) -> str:

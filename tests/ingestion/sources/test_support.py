@@ -152,6 +152,16 @@ def test_a_broken_export_goes_on_from_its_last_state(desk, sync, monkeypatch):
     assert sorted(second.ids("tickets")) == list(range(600, 1001))
 
 
+def test_half_an_emoji_is_handed_on_and_stops_nothing(desk, sync):
+    """A name that was cut in the middle of a character: the destination sets it aside."""
+    names = ["fine", "cut \ud83d", "fine \U0001f600"]
+    for n, name in enumerate(names):
+        desk.record("users", n, T + n, name=name)
+    found = sync("users")
+    assert found.code == 0
+    assert [record["name"] for record in found.records["users"]] == names
+
+
 def limited(count: int, headers: dict[str, str], path_part: str):
     left = [count]
 
