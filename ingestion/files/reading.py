@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -40,6 +41,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CSV_FIELD = r'(?:[^",\x00-\x1f]*|"(?:[^"\x00-\x1f]|"")*")'
 _HEAD = 65_536  # of an overlong line this much is kept with its reason
 _GZIP = b"\x1f\x8b"  # what a gzip member starts with
+_GLOB = re.compile(r"[*?\[]")
 _CSV_ROWS = 50_000
 _PARQUET_ROWS = 50_000
 _PARQUET_BYTES = 256 << 20
@@ -421,7 +423,10 @@ def _parquet(
     con: duckdb.DuckDBPyConnection, path: Path, columns: tuple[str, ...], rules: Rules | None
 ) -> Iterator[Piece]:
     try:
-        described = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+        whole = _GLOB.sub(r"[\g<0>]", str(path))  # a name is a name, not a pattern
+        described = con.execute(
+            "describe select * from read_parquet(?, hive_partitioning = false)", [whole]
+        ).fetchall()
         types = {row[0]: row[1] for row in described}
         missing = [name for name in columns if name not in types]
         if missing:
@@ -433,8 +438,8 @@ def _parquet(
         found = con.sql(
             f"select to_json(struct_pack({fields}))::varchar as line, file_row_number + 1 as n, "
             f"{proved or 'null'} as proved "
-            "from read_parquet($path, file_row_number = true)",
-            params={"path": str(path)},
+            "from read_parquet($path, file_row_number = true, hive_partitioning = false)",
+            params={"path": whole},
         )
         for batch in found.to_arrow_reader(_PARQUET_ROWS):
             for some in _of_bounded_size(batch):
@@ -457,7 +462,7 @@ def _as_json(name: str, kind: str) -> str:
     column = _quoted(name)
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({column} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if kind.startswith("TIMESTAMP"):
+    if kind.startswith("TIMESTAMP") and not kind.endswith("]"):
         return f"strftime({column}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')"
     return column
 

@@ -129,6 +129,43 @@ def test_formats(usage, name):
     ]
 
 
+def parquet_call(n, **other):
+    row = call(n) | other
+    sink = io.BytesIO()
+    at = datetime.fromisoformat(row["timestamp"])
+    pq.write_table(pa.Table.from_pylist([row | {"timestamp": at}]), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2025-06-02 [1].parquet", "2025-06-02 ?.parquet", "2025-06-02 *.parquet", "[1]/2025-06-02 [1].parquet"],
+)  # fmt: skip
+def test_a_parquet_file_with_a_pattern_for_a_name_is_read_itself(usage, name):
+    usage.put(name.replace("[1]", "1").replace("?", "1").replace("*", "1"), parquet_call(1))
+    usage.put(name, parquet_call(2))
+    assert usage.sync().rows == 2
+    assert usage.ids() == ["r1", "r2"]
+
+
+def test_the_folders_of_a_parquet_file_are_no_columns(usage):
+    usage.put("region=us/2025-06-01.parquet", parquet_call(1, region="eu"))
+    usage.put("year=2025/month=06/day=03/part-1.parquet", parquet_call(2))
+    usage.sync()
+    seen = usage.query(
+        "select _raw::json->>'region', json_keys(_raw) from raw_usage.api_calls order by all"
+    )
+    assert seen == [("eu", list(call(0)))] * 2
+
+
+def test_a_list_of_instants_in_a_parquet_file_is_a_list(usage):
+    at = datetime.fromisoformat("2025-06-01T12:00:00.123Z")
+    usage.put("2025-06-01.parquet", parquet_call(1, retries=[at], days=[[at.replace(tzinfo=None)]]))
+    usage.sync()
+    seen = usage.query("select _raw::json->'retries', _raw::json->'days' from raw_usage.api_calls")
+    assert seen == [('["2025-06-01 12:00:00.123+00"]', '[["2025-06-01 12:00:00.123"]]')]
+
+
 def test_a_file_is_taken_once_also_under_another_name(usage):
     data = calls(5).encode()
     usage.put("2025-06-01.jsonl", data)
