@@ -314,8 +314,9 @@ def _sync_files(
         raise
     faults = [fault for taken in results.values() for fault in taken.faults]
     with opener() as landing:
-        for taker in takers:
-            landing.set_complete_through(taker.stream.name, taker.complete_through(landing))
+        if window is None:  # a window has not looked at the other days
+            for taker in takers:
+                landing.set_complete_through(taker.stream.name, taker.complete_through(landing))
         landing.end_sync(sync_id, "failed" if faults else "complete", "; ".join(faults))
         through = landing.complete_through()
     if faults:

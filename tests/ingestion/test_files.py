@@ -319,6 +319,23 @@ def test_complete_through_ends_at_the_first_gap(usage):
     assert str(usage.sync().complete_through) == "2025-06-05 00:00:00+00:00"
 
 
+def test_a_window_does_not_move_complete_through(usage):
+    """A file of another day that was left out is a gap still, though others of its day have landed."""
+    usage.put("2025-05-31.jsonl", calls(3).encode())
+    usage.put("2025-06-01.part-1.jsonl", calls(3, 10).encode())
+    cut = usage.put("2025-06-01.part-2.jsonl.gz", gzip.compress(calls(200, 1000).encode())[:-50])
+    usage.put("2025-06-02.jsonl", calls(3, 20).encode())
+    with pytest.raises(IncompleteLoad):
+        usage.sync()
+    through = usage.query("select * from landing.complete_through")
+    assert [str(at) for _, at in through] == ["2025-06-01 00:00:00"]
+    result = usage.sync(window=(date(2025, 5, 31), date(2025, 5, 31)))
+    assert str(result.complete_through) == "2025-06-01 00:00:00+00:00"
+    assert usage.query("select * from landing.complete_through") == through
+    cut.write_bytes(gzip.compress(calls(200, 1000).encode()))
+    assert str(usage.sync().complete_through) == "2025-06-03 00:00:00+00:00"
+
+
 @pytest.fixture
 def streamed(monkeypatch):
     """Files of more than 20,000 bytes are large; the names of those that were streamed."""
