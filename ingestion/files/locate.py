@@ -92,22 +92,30 @@ def files(
         found = _exported(ExportApi(location, token), now)
     else:
         found = list(_stored(location, now))
-    return sorted(
-        (file for file in found if _is_wanted(file.name, patterns)), key=lambda file: file.name
-    )
+    # a list that grows while its pages are read names a file twice: what was said last holds
+    wanted = {file.name: file for file in found if _is_wanted(file.name, patterns)}
+    return [wanted[name] for name in sorted(wanted)]
 
 
 def _is_wanted(name: str, patterns: tuple[str, ...]) -> bool:
-    base = name.rsplit("/", 1)[-1]
+    *folders, base = name.split("/")
     if base.startswith((".", "_")) or base.lower().endswith(UNFINISHED):
         return False
+    if any(map(_is_hidden, folders)):
+        return False
     return any(fnmatch(base, pattern) for pattern in patterns)
+
+
+def _is_hidden(folder: str) -> bool:
+    """Whether tools keep there what is not finished or not data (`_temporary`); `_day=2025-06-01` holds data."""
+    return folder.startswith((".", "_")) and "=" not in folder and folder not in (".", "..")
 
 
 def _local(path: str, now: float) -> Iterator[Found]:
     folder, glob = _split_glob(path)
     if Path(folder).is_file() and not glob:
         folder, glob = os.path.split(folder)
+        folder = folder or "."
     if not Path(folder).is_dir():
         raise WarehouseError(
             f"{folder} does not exist",
@@ -165,7 +173,7 @@ def _stored(location: str, now: float) -> Iterator[Found]:
             "check the address and the store's credentials in the environment",
         ) from error
     for key, about in listing.items():
-        name = key[len(root) :].lstrip("/") or key.rsplit("/", 1)[-1]
+        name = key[len(root) :].removeprefix("/") or key.rsplit("/", 1)[-1]
         if about.get("type") != "file" or (glob and not fnmatch(name, glob)):
             continue
         written = about.get("LastModified") or about.get("mtime")

@@ -125,6 +125,27 @@ def test_a_file_that_is_not_what_was_listed_is_left_out_by_name(settings):
         assert runner.sync("usage", settings).rows == 2
 
 
+def test_a_file_that_two_pages_name_lands_once_as_the_later_one_says(settings):
+    """A file that was written anew between the two requests moves to the list's end."""
+    name, before, now = "2025-06-01.jsonl", calls(2).encode(), calls(5).encode()
+    pages = {
+        None: listing(entry(name, before), following="2"),
+        "2": listing(entry(name, now), entry("2025-06-02.jsonl", before)),
+    }
+
+    async def file(request):
+        return Response(now if request.path_params["name"] == name else before)
+
+    async def listed(request):
+        return pages[request.query_params.get("cursor")]
+
+    routes = [Route("/v1/exports", listed), Route("/v1/exports/{name}", file)]
+    with served(Starlette(routes=routes)) as address:
+        settings = settings.over(usage_location=address)
+        assert runner.sync("usage", settings).rows == 7
+        assert runner.sync("usage", settings).rows == 0
+
+
 @pytest.mark.parametrize(
     "name", ["../../2025-06-02.jsonl", "a/./2025-06-02.jsonl", "/../2025-06-02.jsonl"]
 )

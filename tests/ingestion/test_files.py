@@ -433,6 +433,21 @@ def test_without_a_location_the_source_is_off(settings):
         runner.sync("usage", settings)
 
 
+def test_a_location_may_be_a_file_of_the_folder_one_is_in(usage, monkeypatch):
+    usage.put("a.jsonl", calls(2).encode())
+    usage.put("b.jsonl", calls(3, 10).encode())
+    monkeypatch.chdir(usage.folder)
+    usage.settings = usage.settings.over(usage_location="a.jsonl")
+    assert usage.sync().rows == 2
+
+
+def test_folders_where_tools_keep_what_is_not_finished_are_not_read(usage):
+    for folder in ("_temporary/0/task_1", ".staging", "2025/_old"):
+        usage.put(f"{folder}/part-0.jsonl", calls(2, 70).encode())
+    usage.put("_day=2025-06-01/part-0.jsonl", calls(3).encode())
+    assert usage.sync().rows == 3
+
+
 def test_a_location_that_does_not_exist_is_an_error(usage):
     shutil.rmtree(usage.folder)
     with pytest.raises(WarehouseError, match="usage does not exist"):

@@ -102,6 +102,13 @@ def test_a_key_that_climbs_stays_a_name(bucket):
     assert not [path for path in bucket.settings.home.parent.rglob("*") if path.suffix == ".jsonl"]
 
 
+def test_keys_that_differ_by_a_slash_are_two_files(bucket):
+    bucket.put("2025-06-01.jsonl", calls(2).encode())
+    bucket.put("/2025-06-01.jsonl", calls(3, 10).encode())
+    assert bucket.sync().rows == 5
+    assert bucket.sync().rows == 0
+
+
 def test_a_changed_object_lands_again_in_place_of_what_it_was(bucket):
     bucket.put("2025-06-01.jsonl", calls(5).encode())
     bucket.put("2025-06-02.jsonl", calls(2, 50).encode())
