@@ -295,8 +295,9 @@ class FileTaker:
             copies, self._copies = self._copies, []
             bad = [row for read in reads for row in read.bad]
             self._replace(landing, load_id, {read.file.name: read.content_hash for read in reads})
-            for file, content_hash, owner in copies:
-                if owner and content_hash in self._owners:  # what it said itself is gone
+            for file, content_hash, owner in copies:  # of which one may have rows of its own
+                is_copy = owner and content_hash in self._owners
+                if is_copy and file.name in self._owners.values():
                     self._replace(landing, load_id, {file.name: content_hash})
             landing.set_aside(load_id, bad)
             self._enter(landing, load_id, reads, copies)
