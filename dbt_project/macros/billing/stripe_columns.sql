@@ -170,6 +170,8 @@
     coalesce(
         {{ text_at(json, 'parent.subscription_item_details.subscription_item') }}, {{ id_at(json, 'subscription_item') }}
     ) as subscription_item_id,
+    {#- the oldest lines name a subscription, and none of its items #}
+    {{ text_at(json, 'type') }} as line_type,
     coalesce(
         {{ text_at(json, 'parent.subscription_item_details.subscription') }},
         {{ text_at(json, 'parent.invoice_item_details.subscription') }},

@@ -13,7 +13,3 @@ where amount_minor is null
 union all
 select 'credit note' as object_type, credit_note_id as object_id from {{ ref('int_credit_notes') }}
 where total_minor is null
-union all
--- a recurring item whose price cannot be found in the subscription's currency would count nothing in silence
-select 'subscription item' as object_type, subscription_item_id as object_id from {{ ref('int_item_segments') }}
-where status in ('active', 'past_due') and price_type is null

@@ -127,11 +127,14 @@ def item_mrr(account: Account, state: State, customer: str, at: int) -> dict[str
 
 def _tax_inside(account: Account, state: State, item: Item, at: int) -> Fraction:
     """The rate of the tax that is in an item's price: the item's own, else the subscription's, else its latest invoice line's."""
-    if state.is_automatic and account.prices[item.price]["tax_behavior"] == "inclusive":
-        known = account.automatic_rates.get(item.id, [])
-        return next((rate for since, rate in reversed(known) if since <= at), Fraction(0))
-    rate = item.inclusive if item.inclusive is not None else state.inclusive
-    return rate or Fraction(0)
+    known = account.automatic_rates.get(item.id, [])
+    told = next((rate for since, rate in reversed(known) if since <= at), Fraction(0))
+    by_hand = (item.inclusive if item.inclusive is not None else state.inclusive) or Fraction(0)
+    behaviour = account.prices[item.price]["tax_behavior"]
+    if not state.is_automatic or behaviour == "exclusive":
+        return by_hand
+    # a price that leaves it open is as the account's settings have it, which the lines alone show
+    return told if behaviour == "inclusive" else max(told, by_hand)
 
 
 def _take(

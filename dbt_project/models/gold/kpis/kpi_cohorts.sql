@@ -26,13 +26,17 @@ beginnings as (
     group by customer_id, currency, {{ month_of('date_partition') }}
 ),
 
+bounds as (
+    select min(cohort_month) as first_month from beginnings
+),
+
+-- months in which nobody pays any more are cells too
 calendar as (
     select
-        month,
-        is_complete,
-        least({{ add_days(next_month('month'), -1) }}, {{ last_day() }}) as rate_on
-    from customer_months
-    group by month, is_complete
+        months.month,
+        {{ day_start(next_month('months.month')) }} <= {{ as_of() }} as is_complete,
+        least({{ add_days(next_month('months.month'), -1) }}, {{ last_day() }}) as rate_on
+    from {{ month_spine("(select first_month from bounds)", month_of(last_known_day())) }} as months
 ),
 
 members as (

@@ -24,13 +24,23 @@ currencies as (
 bridges as (
     select
         month,
-        is_complete,
         {{ simple_metrics([
             'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
             'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
         ]) }}
     from customer_months
-    group by month, is_complete
+    group by month
+),
+
+bounds as (
+    select min(month) as first_month from bridges
+),
+
+calendar as (
+    select
+        months.month,
+        {{ day_start(next_month('months.month')) }} <= {{ as_of() }} as is_complete
+    from {{ month_spine("(select first_month from bounds)", month_of(last_known_day())) }} as months
 ),
 
 revenues as (
@@ -41,9 +51,9 @@ revenues as (
     group by {{ month_of('date_partition') }}
 ),
 
--- LTV looks back on months that may have no bridge of their own
+-- LTV looks back on months before the first bridge
 months as (
-    select month from bridges
+    select month from calendar
     union
     select month_start_on as month from retention
 ),
@@ -51,27 +61,22 @@ months as (
 put_together as (
     select
         months.month,
-        bridges.is_complete,
-        bridges.opening_mrr,
-        bridges.new_mrr,
-        bridges.expansion_mrr,
-        bridges.contraction_mrr,
-        bridges.churn_mrr,
-        bridges.reactivation_mrr,
-        bridges.fx_mrr,
-        bridges.mrr,
-        bridges.list_mrr,
-        bridges.opening_customers,
-        bridges.new_customers,
-        bridges.churned_customers,
-        bridges.reactivated_customers,
-        bridges.paying_customers,
+        calendar.is_complete,
+        -- a month in which nobody pays has no bridge
+        {%- for name in [
+            'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
+            'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
+        ] %}
+        coalesce(bridges.{{ name }}, 0) as {{ name }},
+        {%- endfor %}
         reporting.exponent,
         coalesce(revenues.net_revenue, 0) as net_revenue,
         acquisition.spend_reporting_minor,
         acquisition.cac_reporting_minor as cac,
         retention.logo_churn_rate as logo_churn
     from months
+    left join calendar
+        on months.month = calendar.month
     left join bridges
         on months.month = bridges.month
     left join revenues

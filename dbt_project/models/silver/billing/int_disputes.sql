@@ -39,8 +39,15 @@ disputes as (
 closings as (
     select
         subject_id as dispute_id,
-        min(occurred_at) as closed_at
-    from events
+        min(occurred_at) as closed_at,
+        -- what was lost may be won on appeal
+        min(case when status_then = 'won' then occurred_at end) as won_at
+    from (
+        select
+            *,
+            {{ text_at('object_json', 'status') }} as status_then
+        from events
+    ) as told
     group by subject_id
 ),
 
@@ -71,7 +78,11 @@ final as (
         -- Without the event: when the money came back; else its opening, so that a win of unknown date took nothing. Never when
         -- we came to know of it, which another order of loads would change.
         case
-            when disputes.status in ('won', 'lost') then coalesce(closings.closed_at, returns.returned_at, disputes.created_at)
+            when disputes.status in ('won', 'lost')
+                then coalesce(
+                    case when disputes.status = 'won' then closings.won_at end,
+                    closings.closed_at, returns.returned_at, disputes.created_at
+                )
         end as closed_at
     from disputes
     left join intents

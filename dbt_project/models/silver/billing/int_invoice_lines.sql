@@ -37,7 +37,7 @@ final as (
         lines.customer_id,
         coalesce(
             lines.line_subscription_id,
-            case when lines.subscription_item_id is not null then lines.invoice_subscription_id end
+            case when lines.subscription_item_id is not null or lines.line_type = 'subscription' then lines.invoice_subscription_id end
         ) as subscription_id,
         lines.subscription_item_id,
         lines.invoice_item_id,
@@ -47,7 +47,7 @@ final as (
         lines.is_proration,
         case
             when coalesce(prices.usage_type, lines.embedded_usage_type) = 'metered' then 'usage'
-            when lines.subscription_item_id is not null or lines.is_proration then 'subscription'
+            when lines.subscription_item_id is not null or lines.is_proration or lines.line_type = 'subscription' then 'subscription'
             else 'one_time'
         end as revenue_type,
         lines.amount_minor,

@@ -41,8 +41,11 @@ final as (
             when invoices.marked_uncollectible_at is null then null
             when write_offs.amount_remaining_minor is not null then write_offs.amount_remaining_minor
             when invoices.status = 'uncollectible' then invoices.amount_remaining_minor
-            else invoices.total_minor
+            else coalesce(invoices.amount_due_minor, invoices.total_minor)
         end as written_off_minor,
+        -- nobody told: of what was asked for, something may have been paid before
+        invoices.marked_uncollectible_at is not null and write_offs.amount_remaining_minor is null
+        and invoices.status <> 'uncollectible' as is_write_off_inferred,
         invoices.attempt_count,
         invoices.next_attempt_at,
         invoices.collection_method,

@@ -285,15 +285,21 @@ manual_elements as (
     where coalesce(item_versions.tax_rates_json, '[]') = '[]'
 ),
 
+-- old versions show the rate itself where newer ones name it
+{%- set shown = "case when left(manual_elements.element, 1) = '{' then manual_elements.element end" %}
 manual_taxes as (
     select
         manual_elements.subscription_id,
         manual_elements.version_number,
         manual_elements.subscription_item_id,
         manual_elements.valid_from,
-        sum(case when tax_rates.is_inclusive then tax_rates.percentage else 0 end) as inclusive_percent
+        sum(case
+            when coalesce(tax_rates.is_inclusive, {{ flag_at(shown, 'inclusive') }})
+                then coalesce(tax_rates.percentage, {{ decimal_at(shown, 'percentage', 'decimal(12, 6)') }})
+            else 0
+        end) as inclusive_percent
     from manual_elements
-    inner join tax_rates
+    left join tax_rates
         on {{ element_id('manual_elements.element') }} = tax_rates.object_id
     group by
         manual_elements.subscription_id, manual_elements.version_number, manual_elements.subscription_item_id,
@@ -372,6 +378,9 @@ final as (
         case
             when stated.is_automatic_tax and price_versions.tax_behavior = 'inclusive'
                 then coalesce(automatic_taxes.inclusive_percent, 0)
+            -- what a price leaves open the account decides: the lines say what that was
+            when stated.is_automatic_tax and coalesce(price_versions.tax_behavior, 'unspecified') = 'unspecified'
+                then greatest(coalesce(automatic_taxes.inclusive_percent, 0), coalesce(manual_taxes.inclusive_percent, 0))
             else coalesce(manual_taxes.inclusive_percent, 0)
         end as inclusive_percent,
         -- under automatic tax nothing is known before the first invoice: the price stands with its tax, and says so

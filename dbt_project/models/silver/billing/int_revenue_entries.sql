@@ -63,7 +63,8 @@ disputes as (
     {%- if var('disputes_count_from') == 'loss' %}
     where status = 'lost'
     {%- else %}
-    where status not like 'warning%' and status <> 'prevented'
+    -- what was refunded before it was decided is the refund's
+    where status not like 'warning%' and status not in ('prevented', 'charge_refunded')
     {%- endif %}
 ),
 
@@ -189,6 +190,18 @@ charge_shares as (
         on invoice_payments.invoice_id = invoices.invoice_id
 ),
 
+paid_before_write_off as (
+    select
+        invoices.invoice_id,
+        sum(invoice_payments.paid_minor) as paid_minor
+    from invoices
+    inner join invoice_payments
+        on invoices.invoice_id = invoice_payments.invoice_id
+    inner join charges
+        on invoice_payments.charge_id = charges.charge_id and charges.created_at < invoices.marked_uncollectible_at
+    group by invoices.invoice_id
+),
+
 -- what a charge's takings are of each invoice that it paid, by what it paid of each
 invoice_takings as (
     select
@@ -223,12 +236,18 @@ invoice_takings as (
     union all
     select
         'bad_debt' as entry_type,
-        invoice_id as entry_key,
-        invoice_id,
-        written_off_minor as size_minor,
-        marked_uncollectible_at as occurred_at
+        invoices.invoice_id as entry_key,
+        invoices.invoice_id,
+        case
+            when invoices.is_write_off_inferred
+                then greatest(invoices.written_off_minor - coalesce(paid_before_write_off.paid_minor, 0), 0)
+            else invoices.written_off_minor
+        end as size_minor,
+        invoices.marked_uncollectible_at as occurred_at
     from invoices
-    where marked_uncollectible_at is not null and {{ var('bad_debt_reduces_revenue') }}
+    left join paid_before_write_off
+        on invoices.invoice_id = paid_before_write_off.invoice_id
+    where invoices.marked_uncollectible_at is not null and {{ var('bad_debt_reduces_revenue') }}
 ),
 
 invoice_levels as (

@@ -136,6 +136,7 @@ read_lines as (
     select
         invoices.subscription_id,
         invoices.created_at,
+        invoice_lines.invoice_id,
         invoice_lines.invoice_line_id,
         invoice_lines.invoice_item_id,
         invoice_lines.subscription_item_id,
@@ -169,6 +170,7 @@ lines as (
     select
         read_lines.subscription_id,
         read_lines.created_at,
+        read_lines.invoice_id,
         read_lines.invoice_line_id,
         coalesce(read_lines.subscription_item_id, invoice_items.subscription_item_id) as subscription_item_id,
         read_lines.price_id,
@@ -185,6 +187,7 @@ lines as (
     select
         invoice_items.subscription_id,
         invoice_items.invoiced_at as created_at,
+        invoice_items.invoice_id,
         invoice_items.object_id as invoice_line_id,
         invoice_items.subscription_item_id,
         invoice_items.price_id,
@@ -199,18 +202,94 @@ lines as (
     where invoice_items.invoice_id is null and invoice_items.is_proration
 ),
 
+-- Of a price with tiers an invoice has a line for each tier, and one without a quantity for each flat fee: together they are one.
+charges as (
+    select
+        subscription_id,
+        subscription_item_id,
+        price_id,
+        period_start_at,
+        max(period_end_at) as period_end_at,
+        max(created_at) as created_at,
+        max(invoice_line_id) as invoice_line_id,
+        cast(sum(cast(quantity as bigint)) as bigint) as quantity
+    from lines
+    where subscription_item_id is not null and quantity is not null and amount_minor >= 0
+    group by
+        subscription_id, subscription_item_id, price_id, period_start_at, invoice_id,
+        case when is_proration then invoice_line_id end
+),
+
 -- what an item cost from an instant on, by the lines that charge it: a period's, or a proration's for the rest of one
-charge_points as (
+charged_points as (
     select
         subscription_id,
         subscription_item_id,
         period_start_at as holds_from,
         max(period_end_at) as paid_until,
         {{ arg_max('price_id', '(created_at, invoice_line_id)') }} as price_id,
-        {{ arg_max('cast(quantity as bigint)', '(created_at, invoice_line_id)') }} as quantity
-    from lines
-    where subscription_item_id is not null and quantity is not null and amount_minor >= 0
+        {{ arg_max('quantity', '(created_at, invoice_line_id)') }} as quantity
+    from charges
     group by subscription_id, subscription_item_id, period_start_at
+),
+
+-- what the first line says of the time before it: a credit what the item was until then, a charge what it still is
+first_lines as (
+    select
+        *,
+        row_number() over (
+            partition by subscription_id, subscription_item_id order by period_start_at, stage, created_at, invoice_line_id
+        ) as place
+    from (
+        select subscription_id, subscription_item_id, price_id, quantity, period_start_at, created_at, invoice_line_id, 1 as stage
+        from charges
+        union all
+        select
+            subscription_id,
+            subscription_item_id,
+            price_id,
+            cast(quantity as bigint) as quantity,
+            period_start_at,
+            created_at,
+            invoice_line_id,
+            0 as stage
+        from lines
+        where subscription_item_id is not null and quantity is not null and is_proration and amount_minor < 0
+    ) as told
+),
+
+makings as (
+    select
+        subscription_id,
+        subscription_item_id,
+        min(coalesce(created_at, valid_from)) as made_at
+    from known
+    where is_inferred
+    group by subscription_id, subscription_item_id
+),
+
+charge_points as (
+    select
+        subscription_id,
+        subscription_item_id,
+        holds_from,
+        price_id,
+        quantity
+    from charged_points
+    union all
+    -- invoices may be known from a later day on than the subscription is
+    select
+        makings.subscription_id,
+        makings.subscription_item_id,
+        makings.made_at as holds_from,
+        first_lines.price_id,
+        first_lines.quantity
+    from makings
+    inner join first_lines
+        on
+            makings.subscription_id = first_lines.subscription_id
+            and makings.subscription_item_id = first_lines.subscription_item_id
+    where first_lines.place = 1 and makings.made_at < first_lines.period_start_at
 ),
 
 -- a credit for the rest of a period: from then on the item was what the next line charges (a free plan), or gone
@@ -229,7 +308,7 @@ items_with_lines as (
         subscription_id,
         subscription_item_id,
         max(paid_until) as paid_until
-    from charge_points
+    from charged_points
     group by subscription_id, subscription_item_id
 ),
 

@@ -31,6 +31,7 @@ states as (
         stripe_customer_id,
         status,
         currency,
+        trial_start_at,
         trial_end_at,
         canceled_at,
         cancel_at,
@@ -247,7 +248,10 @@ changes as (
     where state_key_before is null or state_key_before <> state_key
 ),
 
--- An inferred first state has not held unchanged since the beginning: a trial was a trial, what has ended was active.
+-- An inferred first state has not held unchanged since the beginning: a trial was a trial, what has ended or was paused was active, and so
+-- was what began a trial later than it began itself.
+{%- set stopped_at = "case status when 'canceled' then ended_at when 'paused' then paused_at end" %}
+{%- set is_late_trial = "trial_start_at >= valid_from + interval '1' day" %}
 first_parts as (
     select
         *,
@@ -258,9 +262,16 @@ first_parts as (
     select
         *,
         'trialing' as assumed_status,
-        valid_from as part_from
+        case when {{ is_late_trial }} then trial_start_at else valid_from end as part_from
     from changes
     where is_inferred and status <> 'trialing' and trial_end_at > valid_from
+    union all
+    select
+        *,
+        'active' as assumed_status,
+        valid_from as part_from
+    from changes
+    where is_inferred and {{ is_late_trial }}
     union all
     select
         *,
@@ -268,8 +279,8 @@ first_parts as (
         case when trial_end_at > valid_from then trial_end_at else valid_from end as part_from
     from changes
     where
-        is_inferred and status = 'canceled' and ended_at > valid_from
-        and (trial_end_at is null or trial_end_at < ended_at)
+        is_inferred and {{ stopped_at }} > valid_from
+        and (trial_end_at is null or trial_end_at < {{ stopped_at }})
 ),
 
 parts as (
@@ -277,7 +288,8 @@ parts as (
         *,
         case
             when assumed_status is not null or not is_inferred then part_from
-            when status = 'canceled' and ended_at > valid_from then ended_at
+            when {{ stopped_at }} > valid_from then {{ stopped_at }}
+            when status = 'trialing' and {{ is_late_trial }} then trial_start_at
             when status not in ('trialing', 'canceled') and trial_end_at > valid_from then trial_end_at
             else part_from
         end as begins_at,
