@@ -87,7 +87,7 @@ def configuration(settings: Settings) -> dict[str, str]:
             "spark.sql.files.minPartitionNum": "1",
             "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
             # of the gigabyte that local-cluster's workers have; beside it a Java process needs 400 MB of its own
-            "spark.executor.memory": "600m",
+            "spark.executor.memory": "500m",
             "spark.driver.extraJavaOptions": _java(f"-Dderby.system.home={folder}", *_QUICK),
             "spark.executor.extraJavaOptions": _java(*_QUICK),
         }
