@@ -398,8 +398,11 @@ def _row_fault(row: list[str], header: list[str], lines: list[str]) -> str | Non
 def _look_like_rows(lines: list[str], width: int) -> bool:
     """Whether a stray quote that a later one closed has made one row of several; text rarely has as many commas."""
     odd = sum(line.count(",") != width - 1 for line in lines)
-    # the lines of the two quotes may hold commas that are none between fields
-    return width > 1 and odd <= (2 if len(lines) > 4 else 0)
+    if len(lines) > 4:
+        # the lines of the two quotes may hold commas that are none between fields
+        return width > 1 and odd <= 2
+    # two short lines of text with a comma each are no rows
+    return width > 2 and not odd
 
 
 def _rows(texts: list[str], numbers: list[int], bad: list[tuple[int, str, str]]) -> Piece:
