@@ -60,10 +60,11 @@ class Heard:
 def complete_streams(destination: Destination, heard: Heard) -> set[str]:
     """Streams that said COMPLETE, less those that are empty because the source refused them (a swallowed 4xx)."""
     complete = heard.complete & set(destination.plans)
-    for stream in sorted(complete):
-        if destination.count(stream):
-            continue
-        named = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(stream)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    counts = destination.counts()
+    names = {table: name for name, table in heard.tables.items()}  # as the source calls them
+    for stream in sorted(stream for stream in complete if not counts[stream]):
+        either = "|".join(re.escape(name) for name in (stream, names.get(stream, stream)))
+        named = re.compile(rf"(?<![A-Za-z0-9_])({either})(?![A-Za-z0-9_])", re.IGNORECASE)
         refusal = next((text for text in heard.refusals if named.search(text)), None)
         if refusal:
             complete.discard(stream)

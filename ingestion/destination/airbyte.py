@@ -175,9 +175,9 @@ class Destination:
             self._land([last], complete, is_last=True)
         return complete - self._finished
 
-    def count(self, stream: str) -> int:
-        """Committed records of a stream, and one more if uncommitted ones may be its."""
-        return self.rows_by_stream[stream] + bool(self._current.lines)
+    def counts(self) -> Counter[str]:
+        """Records by stream: those that are committed, and what came since the last state."""
+        return self.rows_by_stream + self._waiting.tally()[self._current.number].records
 
     def _is_stuck(self, stream: str) -> bool:
         """Whether a stream still has the state in which the last sync broke off."""

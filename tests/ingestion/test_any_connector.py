@@ -184,6 +184,25 @@ def test_a_stream_that_was_not_asked_for_is_told_and_left_out(desk):
     assert result.warnings == ("1 records of 'surprise', which was not asked for, were left out",)
 
 
+@pytest.mark.parametrize("name", ["users", ("public", "Users")])
+def test_a_swallowed_403_is_not_covered_by_records_of_another_stream(desk, name):
+    """Full refreshes without a STATE: what the next stream sends is no record of the one that was refused."""
+    catalog = [stream(name), stream("orders")]
+    for about in catalog:
+        about["supported_sync_modes"] = ["full_refresh"]
+    called = name if isinstance(name, str) else ".".join(name)
+    log = {"level": "WARN", "message": f"{called}: 403 Forbidden, ignoring the response"}
+    users = spaced({"id": "u"}, *(name if isinstance(name, tuple) else (None, name)))
+    orders = (record({"id": "o"}, "orders"), status("COMPLETE", "orders"))
+    play(desk, users, status("COMPLETE", name), *orders, catalog=catalog)
+    ((table, through),) = desk.query("from landing.complete_through where stream != 'orders'")
+    with pytest.raises(IncompleteLoad, match=f"{table} has no records, after: {called}: 403"):
+        play(desk, {"type": "LOG", "log": log}, status("COMPLETE", name), *orders, catalog=catalog)
+    assert latest(desk, f"select id from latest.{table}") == [("u",)]
+    kept = f"select complete_through from landing.complete_through where stream = '{table}'"
+    assert desk.query(kept) == [(through,)]
+
+
 # --- where it goes on -----------------------------------------------------------------------------
 
 
