@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from ingestion import spool
 from ingestion.destination.lines import Lines
-from ingestion.destination.messages import Splitter
+from ingestion.destination.messages import Splitter, error_text, part
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
 from warehouse.sources import SourceSpec
@@ -300,14 +300,11 @@ def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
         for message in process.output():
             if isinstance(message, Lines):
                 continue
-            if kind in message:
+            if isinstance(message.get(kind), dict):
                 answer = message[kind]
-            elif (
-                message.get("type") == "TRACE"
-                and (message.get("trace") or {}).get("type") == "ERROR"
-            ):
-                complaint = message["trace"]["error"].get("message", "")
-            elif message.get("type") == "CONTROL":
+            elif message["type"] == "TRACE" and message["trace"].get("type") == "ERROR":
+                complaint = error_text(message)
+            elif message["type"] == "CONTROL":
                 take_config(message, connector)
             else:
                 pass_on(message, connector)
@@ -328,8 +325,8 @@ def take_config(message: dict[str, Any], connector: Connector) -> None:
 
     It is what the connector is started with from now on, and takes the place of the old one in its file.
     """
-    control = message.get("control") or {}
-    config = (control.get("connectorConfig") or {}).get("config")
+    control = part(message, "control")
+    config = part(control, "connectorConfig").get("config")
     if control.get("type") != "CONNECTOR_CONFIG" or not isinstance(config, dict):
         return
     connector.config = config = {
@@ -345,7 +342,7 @@ def take_config(message: dict[str, Any], connector: Connector) -> None:
 
 def pass_on(message: dict[str, Any], connector: Connector) -> str:
     """Log a connector's LOG message, of a long one (a traceback) the first line; returns its text, masked."""
-    about = message.get("log") or {}
+    about = part(message, "log")
     text = mask(str(about.get("message", "")), connector.secrets)
     level = {"FATAL": logging.ERROR, "ERROR": logging.WARNING, "WARN": logging.WARNING}.get(
         str(about.get("level", "")), logging.DEBUG

@@ -20,7 +20,7 @@ from ingestion import connector as connectors
 from ingestion.catalogs import catalog_of, configured_catalog, schema_of
 from ingestion.connector import Connector
 from ingestion.destination.lines import Lines
-from ingestion.destination.messages import open_envelope
+from ingestion.destination.messages import error_text, open_envelope
 from ingestion.files import locate, reading
 from ingestion.files.stream import FileStream
 from warehouse import clock
@@ -129,9 +129,9 @@ def _connector_records(
             if isinstance(message, Lines):
                 for line in message.raws():
                     yield open_envelope(line.decode("utf-8", "replace"))[:2]
-            elif message["type"] == "TRACE" and "error" in message["trace"]:
-                words = str(message["trace"]["error"].get("message"))
-                raise WarehouseError(f"{spec.name}: {connectors.mask(words, connector.secrets)}")
+            elif message["type"] == "TRACE" and message["trace"].get("type") == "ERROR":
+                words = connectors.mask(error_text(message), connector.secrets)
+                raise WarehouseError(f"{spec.name}: {words}")
 
 
 def _files(spec: SourceSpec, settings: Settings, stream: FileStream) -> list[locate.Found]:

@@ -13,7 +13,7 @@ from typing import Any
 from ingestion import connector as connectors
 from ingestion.connector import Connector
 from ingestion.destination.airbyte import Destination
-from ingestion.destination.messages import GLOBAL, LEGACY, stream_of
+from ingestion.destination.messages import GLOBAL, LEGACY, error_text, part, stream_of
 from warehouse.errors import IncompleteLoad
 
 _REFUSED = re.compile(
@@ -33,10 +33,10 @@ class Heard:
 
     def trace(self, message: dict[str, Any], connector: Connector) -> str | None:
         """Take in a TRACE message; returns the stream that has just said COMPLETE, if one has."""
-        trace = message.get("trace") or {}
+        trace = part(message, "trace")
         if trace.get("type") == "STREAM_STATUS":
-            about = trace.get("stream_status") or {}
-            stream = stream_of(about.get("stream_descriptor") or {})
+            about = part(trace, "stream_status")
+            stream = stream_of(part(about, "stream_descriptor"))
             stream = self.tables.get(stream, stream)
             if about.get("status") == "COMPLETE":
                 self.complete.add(stream)
@@ -46,8 +46,7 @@ class Heard:
                 self.complete.discard(stream)
                 self.incomplete.add(stream)
         elif trace.get("type") == "ERROR":
-            error = trace.get("error") or {}
-            text = connectors.mask(str(error.get("message") or "unknown error"), connector.secrets)
+            text = connectors.mask(error_text(message), connector.secrets)
             self.errors.append(text.splitlines()[0][:400])
         return None
 

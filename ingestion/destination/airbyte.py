@@ -100,7 +100,8 @@ class Destination:
         self._waiting = Waiting(sifter, folder, threads=settings.threads)
         self._slices: list[Slice] = []
         self._current = Slice(0)
-        self._since: Counter[str] = Counter()  # records by stream since that stream's last state
+        # records by stream since that stream's last state, and those of no known stream
+        self._since: Counter[str] = Counter()
         self._is_anew = all(plan.renew for plan in plans.values())
         self._finished: set[str] = set()  # streams that are committed as complete
         self._generations: dict[str, int] = {}
@@ -292,12 +293,15 @@ class Destination:
                 )
                 return good, since, fault
             after = since + seen.records + seen.unasked
+            after[UNKNOWN] += seen.bad[UNKNOWN]
             for key, _, stated in part.states:
                 is_common = key in (GLOBAL, LEGACY)
-                arrived = after.total() if is_common else after[key]
-                if stated is not None and stated != arrived:
+                unknown = after[UNKNOWN]  # each may have been a record of any stream
+                arrived = after.total() - unknown if is_common else after[key]
+                sent = arrived if stated is None else stated
+                if not arrived <= sent <= arrived + unknown:
                     fault = IncompleteLoad(
-                        f"{'the source' if is_common else key} says it sent {stated:,} records since its last state, "
+                        f"{'the source' if is_common else key} says it sent {sent:,} records since its last state, "
                         f"{arrived:,} arrived",
                         "nothing of them was landed; sync again",
                     )
@@ -306,6 +310,7 @@ class Destination:
                     after.clear()
                 else:
                     del after[key]
+                    after[UNKNOWN] -= sent - arrived
             since = after
         return len(slices), since, None
 

@@ -137,6 +137,8 @@ def last_word(
             name, data, _ = open_envelope(text)
         except json.JSONDecodeError:
             none[at] = ("not JSON", text)
+        except RecursionError:
+            continue  # so deep that it is bad in any case
         except ValueError as reason:
             none[at] = (str(reason), text)
         else:
@@ -151,7 +153,7 @@ def _form_of(text: str) -> _Form | None:
     """The form of a message, if putting something else in place of its data and digits changes just these."""
     try:
         stream, data, emitted = open_envelope(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     before, _, after = text.rpartition(data)
     digits = _EMITTED.search(after)
@@ -186,6 +188,9 @@ def _by_hand(
             stream, data, emitted = open_envelope(text)
         except json.JSONDecodeError:
             aside[at] = ("not JSON", text)
+            continue
+        except RecursionError:
+            aside[at] = ("nested too deeply", text)
             continue
         except ValueError as reason:
             aside[at] = (str(reason), text)

@@ -10,6 +10,7 @@ Reads and writes: nothing. Run: imported by `ingestion.destination`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,8 @@ _MARKS = tuple(
         "DESTINATION_CATALOG",
     )
 )
+# what a line that can't be parsed begins with, or holds, if it may have been a record
+_DAMAGED = re.compile(rb'\s*\{(\s*"type"|.*"record")', re.DOTALL | re.IGNORECASE)
 _RECORD_BEGINS = (b'{"type":"RECORD",', b'{"type": "RECORD",')
 _FEW = 1000  # of as many lines in a chunk each is looked at
 _SPACE = re.compile(r"\s*")
@@ -161,16 +164,48 @@ def _control(line: bytes) -> dict[str, Any] | None:
         return {}
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
+        if _DAMAGED.match(line):
+            return None  # it is set aside with the records
         message = None
-    if isinstance(message, dict) and isinstance(message.get("type"), str):
-        return None if message["type"] == "RECORD" else message
+    kind = message.get("type") if isinstance(message, dict) else None
+    if kind == "RECORD":
+        return None
+    text = line.decode("utf-8", "replace")[:2000]
+    if isinstance(kind, str):
+        return message if _says_something(message) else _log(f"an empty {kind}: {text}", "WARN")
     if line.lstrip().startswith(b'{"type"'):
-        return None  # a damaged message: it is set aside with the records
-    return {
-        "type": "LOG",
-        "log": {"level": "INFO", "message": line.decode("utf-8", "replace")[:2000]},
-    }
+        return None  # a damaged one too
+    return _log(text, "INFO")
+
+
+def _log(text: str, level: str) -> dict[str, Any]:
+    return {"type": "LOG", "log": {"level": level, "message": text}}
+
+
+def _says_something(message: dict[str, Any]) -> bool:
+    """Whether a message has the body that its type asks for; of a STATE, a cursor that can be kept."""
+    kind = message["type"]
+    if kind in ("TRACE", "LOG", "CONTROL"):
+        return isinstance(message.get(kind.lower()), dict)
+    if kind != "STATE":
+        return True
+    key, state, _ = state_of(message)
+    # of a stream it may be null: so a connector says that it starts anew
+    return bool(key) and (isinstance(state, dict) or key not in (GLOBAL, LEGACY))
+
+
+def part(message: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object within a message; empty where there is none, whatever else stands there."""
+    found = message.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def error_text(message: dict[str, Any]) -> str:
+    """What a TRACE of type ERROR says."""
+    error = part(message, "trace").get("error")
+    words = error.get("message") if isinstance(error, dict) else error
+    return str(words or "unknown error")
 
 
 def open_envelope(text: str) -> tuple[str, str, int | None]:
@@ -226,13 +261,13 @@ def stream_of(about: dict[str, Any]) -> str:
 
 def state_of(message: dict[str, Any]) -> tuple[str, Any, int | None]:
     """Key, state and the record count that the source states, of a STATE message."""
-    state = message.get("state") or {}
-    count = (state.get("sourceStats") or {}).get("recordCount")
-    count = int(count) if isinstance(count, int | float) else None
+    state = part(message, "state")
+    count = part(state, "sourceStats").get("recordCount")
+    count = int(count) if isinstance(count, int | float) and math.isfinite(count) else None
     kind = state.get("type") or ("STREAM" if "stream" in state else "LEGACY")
     if kind == "STREAM":
-        about = state.get("stream") or {}
-        return stream_of(about.get("stream_descriptor") or {}), about.get("stream_state"), count
+        about = part(state, "stream")
+        return stream_of(part(about, "stream_descriptor")), about.get("stream_state"), count
     if kind == "GLOBAL":
         return GLOBAL, state.get("global"), count
     return LEGACY, state.get("data"), count

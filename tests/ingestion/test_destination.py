@@ -254,6 +254,92 @@ def test_what_is_no_message_is_a_log_and_a_damaged_record_is_set_aside(desk):
     assert desk.query("select stream, reason from landing.quarantine") == [("?", "not JSON")]
 
 
+NOT_UTF8 = [
+    b'{"type":"RECORD","record":{"stream":"items","data":{"id":"\xff"},"emitted_at":1}}',
+    b'{ "type":"RECORD","record":{"stream":"items","data":{"id":"\xff"},"emitted_at":1}}',
+    b'{"record":{"stream":"items","data":{"id":"\xff"},"emitted_at":1},"type":"RECORD"}',
+]
+CUT_OFF = [
+    b'{ "type": "RECORD", "record": {"stream": "items", "data": {"id": "cut',
+    b'{"record":{"stream":"items","data":{"id":"cut',
+]
+
+
+@pytest.mark.parametrize("line", NOT_UTF8 + CUT_OFF)
+def test_a_damaged_record_is_set_aside_wherever_its_type_stands_and_counted_as_sent(desk, line):
+    result = desk.play(*good(399), line, state({"next": 1}, count=400), status("COMPLETE"))
+    assert (result.rows, result.quarantined) == (399, 1)
+    reason = "not UTF-8" if line in NOT_UTF8 else "not JSON"
+    assert desk.query("select stream, reason from landing.quarantine") == [("?", reason)]
+
+
+def test_a_damaged_record_does_not_stand_for_others_that_are_missing(desk):
+    """It may be one record of one stream: of two that are missing one is lost, and of one that is missing later."""
+    said = (*good(399), NOT_UTF8[0])
+    with pytest.raises(IncompleteLoad, match="it sent 401 records since its last state, 399 arr"):
+        desk.play(*said, state({"next": 1}, count=401), status("COMPLETE"))
+    said = (*said, state({"next": 1}, count=400), *good(99, 400), state({"next": 2}, count=100))
+    with pytest.raises(IncompleteLoad, match="it sent 100 records since its last state, 99 arr"):
+        desk.play(*said, status("COMPLETE"))
+    assert len(desk.ids()) == 399
+
+
+@pytest.mark.parametrize("depth", [600, 1200, 100_000])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_record_nested_too_deeply_is_set_aside(desk, depth, is_first):
+    deep = raw_record('{"id":"deep","x":' + "[" * depth + "]" * depth + "}")
+    said = [deep, *good(200)] if is_first else [*good(200), deep]
+    result = desk.play(*said, state({"next": 1}, count=201), status("COMPLETE"))
+    assert (result.rows, result.quarantined) == (200, 1)
+    ((reason,),) = desk.query("select reason from landing.quarantine")
+    assert reason.startswith("nested ")
+
+
+def trace(**content):
+    return {"type": "TRACE", "trace": content}
+
+
+EMPTY_MESSAGES = [
+    {"type": "STATE"},
+    {"type": "STATE", "state": "x"},
+    {"type": "STATE", "state": {"sourceStats": {"recordCount": 7}}},
+    {"type": "STATE", "state": {"type": "GLOBAL", "global": "x"}},
+    {"type": "STATE", "state": {"type": "STREAM", "stream": "items"}},
+    {"type": "STATE", "state": {"type": "STREAM", "stream": {"stream_state": {"n": 1}}}},
+    {"type": "TRACE", "trace": "x"},
+    {"type": "LOG", "log": "x"},
+    {"type": "CONTROL"},
+]
+HALF_EMPTY_MESSAGES = [
+    trace(type="STREAM_STATUS", stream_status="x"),
+    trace(type="STREAM_STATUS", stream_status={"stream_descriptor": "items", "status": "COMPLETE"}),
+    {"type": "LOG", "log": {}},
+    {"type": "CONTROL", "control": {"type": "CONNECTOR_CONFIG", "connectorConfig": "x"}},
+    {"type": "SPEC", "spec": "x"},
+]
+
+
+@pytest.mark.parametrize("odd", EMPTY_MESSAGES + HALF_EMPTY_MESSAGES, ids=json.dumps)
+def test_a_message_that_says_nothing_is_passed_over(desk, odd, caplog):
+    desk.play(*good(1), state({"next": 1}, count=1), status("COMPLETE"))
+    before = desk.query("select stream, state, is_complete from landing.state")
+    desk.play(odd, status("COMPLETE"))
+    assert desk.query("select stream, state, is_complete from landing.state") == before
+    if odd in EMPTY_MESSAGES:
+        assert f"fake: an empty {odd['type']}: " in caplog.text
+
+
+def test_a_count_that_is_no_number_is_no_count(desk):
+    for text in (b"Infinity", b"NaN", b'"many"'):
+        line = json.dumps(state({"next": 1}, count=77)).encode().replace(b"77.0", text)
+        assert desk.play(*good(1), line, status("COMPLETE")).rows == 1
+
+
+def test_an_error_that_is_a_text_is_its_own_word(desk):
+    with pytest.raises(IncompleteLoad, match=r"items not complete \(exit code 0\): boom"):
+        desk.play(trace(type="ERROR", error="boom"))
+
+
 def test_a_record_that_talks_of_states_is_a_record(desk):
     desk.play(
         record({"id": "a", "note": '"STATE"', "kind": "TRACE", "type": "STATE"}),
