@@ -71,6 +71,19 @@ def configured_catalog(
     return {"streams": configured}
 
 
+def with_cursor(found: dict[str, Any]) -> set[str]:
+    """Streams that can go on from a cursor.
+
+    Args:
+        found: What `discover` said.
+    """
+    return {
+        stream_of(stream)
+        for stream in found.get("streams", [])
+        if "incremental" in (stream.get("supported_sync_modes") or [])
+    }
+
+
 def window_field(entry: dict[str, Any]) -> str | None:
     """The field by which a stream's window read has every record: its JSON schema names it (`x-window-field`).
 

@@ -31,6 +31,7 @@ from ingestion.catalogs import (
     described_files,
     tables_of,
     window_field,
+    with_cursor,
 )
 from ingestion.connector import Connector
 from ingestion.destination.airbyte import Destination, StreamPlan
@@ -198,7 +199,7 @@ def sync_exec(
         catalog = configured_catalog(found, tuple(select) if select else None)
         return _sync_connector(
             name, connector, catalog, settings, window=window, full_refresh=full_refresh, progress=progress,
-            is_strict=False, from_complete=restart_from_complete,
+            is_strict=False, from_complete=restart_from_complete, offered=with_cursor(found),
         )  # fmt: skip
 
 
@@ -360,7 +361,9 @@ def _sync_connector(
     mode: bool | None = None,
     is_strict: bool = True,
     from_complete: bool | None = None,
+    offered: set[str] | None = None,
 ) -> SyncResult:
+    """One sync of a connector, whatever its catalog leaves out of the streams with a cursor that it has on offer."""
     begun = time.monotonic()
     now = clock.now(settings)
     opener = Opener(name, settings)
@@ -372,6 +375,14 @@ def _sync_connector(
             raise CallError(
                 f"{name}: a full refresh of {', '.join(unfinished)} is not finished; a window would seem to finish it",
                 f"sync {name} without a window first, which goes on with it",
+            )
+        is_anew = full_refresh and any(e["sync_mode"] != "full_refresh" for e in catalog["streams"])
+        others = sorted({*landing.tables()} & (offered or set()) - {*tables})
+        if is_anew and others and landing.has_common_state():
+            raise CallError(
+                f"{name} keeps one cursor for all its streams: it can't start anew for some and go on for "
+                f"{', '.join(others)}",
+                f"refresh all of {name}, without --stream",
             )
         sync_id = landing.begin_sync(datetime.now(UTC))
         is_careful = landing.option(RESTART_FROM_COMPLETE, from_complete)
@@ -394,7 +405,8 @@ def _sync_connector(
         )
         for entry in catalog["streams"]
     }
-    going_on = {plan.name for plan in plans.values() if not plan.renew} | {GLOBAL, LEGACY}
+    going_on = {plan.name for plan in plans.values() if not plan.renew}
+    going_on |= {GLOBAL, LEGACY} if going_on else set()
     states = {key: state for key, state in found.items() if key in going_on}
     heard = Heard(tables)
     with spool.folder("records", settings) as folder:
@@ -407,6 +419,7 @@ def _sync_connector(
             sync_id=sync_id,
             window=window,
             broken_off=where_broken_off(broken_off & going_on, states),
+            is_anew=is_anew,
         )
         try:
             with connectors.started(

@@ -117,8 +117,8 @@ def refuse_stuck(name: str, streams: set[str]) -> None:
 
 def where_broken_off(streams: set[str], states: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     """Key and state that each stream goes on from: its own, or that of all streams."""
-    common = next((key for key in (GLOBAL, LEGACY) if key in states), None)
-    keys = {stream: common or stream for stream in streams}
+    common = LEGACY if LEGACY in states else GLOBAL
+    keys = {stream: stream if stream in states else common for stream in streams}
     return {stream: (key, states[key]) for stream, key in keys.items() if key in states}
 
 

@@ -79,7 +79,21 @@ class Destination:
         sync_id: int,
         window: tuple[date, date] | None = None,
         broken_off: dict[str, tuple[str, Any]] | None = None,
+        is_anew: bool = False,
     ) -> None:
+        """Start with nothing.
+
+        Args:
+            plans: How each stream is landed, by what the connector calls it.
+            settings: Memory, threads and the threshold of bad rows.
+            opener: Opens the landing file.
+            folder: Where more waits than memory should hold.
+            now: Up to when a stream is complete that says so.
+            sync_id: Of this sync.
+            window: Days that are read once more; the cursor stays where it is.
+            broken_off: Key and state at which the last sync broke off, by stream.
+            is_anew: All that goes by a cursor is read from the start.
+        """
         self.tables = {stream: plan.name for stream, plan in plans.items()}
         self.plans = {plan.name: plan for plan in plans.values()}
         self.settings = settings
@@ -102,7 +116,9 @@ class Destination:
         self._current = Slice(0)
         # records by stream since that stream's last state, and those of no known stream
         self._since: Counter[str] = Counter()
-        self._is_anew = all(plan.renew for plan in plans.values())
+        self._is_anew = is_anew
+        # a state of all streams is none of streams that have no cursor
+        self._has_common = is_anew or not all(plan.renew for plan in plans.values())
         self._finished: set[str] = set()  # streams that are committed as complete
         self._generations: dict[str, int] = {}
         self._begun: dict[str, int] = {}  # generations of the commit under way
@@ -333,15 +349,13 @@ class Destination:
     def _write_states(self, landing: Landing, slices: list[Slice], load_id: int) -> None:
         if self.window:
             return  # a backfill leaves the cursor where it is
-        latest = {key: state for part in slices for key, state, _ in part.states}
+        kept = {*self.plans, GLOBAL, LEGACY} if self._has_common else set(self.plans)
+        latest = {key: state for part in slices for key, state, _ in part.states if key in kept}
         if latest:
-            common = next((key for key in latest if key in (GLOBAL, LEGACY)), None)
-            landing.keep_kind_of_state(common)
-            if common:
+            landing.make_way(latest)
+            if GLOBAL in latest or LEGACY in latest:
                 landing.mark_open(set(self.plans) - self._finished, load_id)
         for key, state in latest.items():
-            if key not in self.plans and key not in (GLOBAL, LEGACY):
-                continue
             if key in self.plans and self.plans[key].renew:
                 self._generation(landing, key, load_id)  # the cursor belongs to the new generation
             landing.write_state(key, state, load_id)
@@ -362,5 +376,5 @@ class Destination:
             if not self.window:
                 landing.set_complete_through(stream, self.now)
         if not self.window:
-            is_all = self._finished | complete >= set(self.plans)
+            is_all = self._has_common and self._finished | complete >= set(self.plans)
             landing.mark_complete(complete | ({GLOBAL, LEGACY} if is_all else set()))

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.destination.latest import SCHEMA, Described, instant_sql, text_sql, view_sql
-from ingestion.destination.messages import GLOBAL, LEGACY
+from ingestion.destination.messages import GLOBAL, LEGACY, streams_of_global
 from ingestion.destination.typecheck import identifier
 from warehouse import clock, failpoints
 from warehouse.errors import WarehouseError
@@ -432,28 +432,52 @@ class Landing:
         """Let go of a cursor that is not one stream's. Inside a transaction."""
         self.con.execute("delete from landing.state where stream in (?, ?)", [GLOBAL, LEGACY])
 
-    def keep_kind_of_state(self, key: str | None) -> None:
-        """Let go of cursors of another kind: a new version of a connector may speak another. Inside a transaction.
+    def has_common_state(self) -> bool:
+        """Whether there is a cursor that is not one stream's."""
+        known = "select count(*) from landing.state where stream in (?, ?)"
+        return self._one(known, [GLOBAL, LEGACY]) > 0
+
+    def make_way(self, states: dict[str, Any]) -> None:
+        """Let go of cursors whose place others take: a new version of a connector may speak another kind.
+
+        A LEGACY one is that of everything. A GLOBAL one is that of the streams it names; others may have their own
+        beside it, and when all that it names have their own, it is let go of. Inside a transaction.
 
         Args:
-            key: `messages.GLOBAL`, `messages.LEGACY`, or None for states by stream.
+            states: What takes their place, by stream or under `messages.GLOBAL` or `messages.LEGACY`.
         """
-        self.con.execute(
-            "delete from landing.state where case when ? is null then stream in (?, ?) "
-            "else stream != ? and state is not null end",
-            [key, GLOBAL, LEGACY, key],
-        )
+        if LEGACY in states:
+            sql = "delete from landing.state where stream != ? and state is not null"
+            self.con.execute(sql, [LEGACY])
+            return
+        self.con.execute("delete from landing.state where stream = ?", [LEGACY])
+        kept = self._one("select state from landing.state where stream = ?", [GLOBAL])
+        known = self.tables()
+        named = {
+            known.get(name, name)
+            for name in streams_of_global(states.get(GLOBAL, json.loads(kept or "null")))
+        }
+        if GLOBAL in states:
+            sql = "delete from landing.state where list_contains(?, stream) and state is not null"
+            self.con.execute(sql, [sorted(named)])
+            return
+        rows = self.con.execute("select stream from landing.state where state is not null")
+        if named and named <= {stream for (stream,) in rows.fetchall()} | states.keys():
+            self.con.execute("delete from landing.state where stream = ?", [GLOBAL])
 
     def mark_open(self, streams: Iterable[str], load_id: int) -> None:
         """These streams are not complete at the state of all streams: a cursor row without a cursor says so.
 
-        Inside a transaction; `mark_complete` takes it back.
+        Those with a cursor of their own have their own word. Inside a transaction; `mark_complete` takes it back.
         """
         names = sorted(streams)
-        self.con.execute("delete from landing.state where list_contains(?, stream)", [names])
         self.con.execute(
-            "insert into landing.state select unnest(?::varchar[]), null, null, false, ?",
-            [names, load_id],
+            "delete from landing.state where list_contains(?, stream) and state is null", [names]
+        )
+        self.con.execute(
+            "insert into landing.state select name, null, null, false, ? from unnest(?::varchar[]) as t(name) "
+            "where name not in (select stream from landing.state)",
+            [load_id, names],
         )
 
     def mark_complete(self, streams: Iterable[str]) -> None:

@@ -282,12 +282,23 @@ def state_messages(states: dict[str, Any], descriptors: dict[str, dict[str, Any]
     """
     if LEGACY in states:
         return states[LEGACY]
-    if GLOBAL in states:
-        return [{"type": "GLOBAL", "global": states[GLOBAL]}]
-    return [
+    # GLOBAL first: a connector of the CDK tells by the first what kind they are
+    common = [{"type": "GLOBAL", "global": states[GLOBAL]}] if GLOBAL in states else []
+    return common + [
         {
             "type": "STREAM",
             "stream": {"stream_descriptor": descriptors[name], "stream_state": state},
         }
         for name, state in states.items()
+        if name != GLOBAL
     ]
+
+
+def streams_of_global(state: Any) -> set[str]:
+    """Streams that a GLOBAL state names."""
+    entries = state.get("stream_states") if isinstance(state, dict) else None
+    return {
+        stream_of(part(entry, "stream_descriptor"))
+        for entry in entries or []
+        if isinstance(entry, dict)
+    }

@@ -26,6 +26,10 @@ def stream(name, *, key=("id",), cursor=None, **fields):
     }
 
 
+def without_cursor(name):
+    return stream(name) | {"supported_sync_modes": ["full_refresh"]}
+
+
 def spaced(data, namespace, name):
     """A record of a stream in a namespace."""
     about = {"namespace": namespace, "stream": name, "data": data, "emitted_at": 1735689600000}
@@ -187,9 +191,7 @@ def test_a_stream_that_was_not_asked_for_is_told_and_left_out(desk):
 @pytest.mark.parametrize("name", ["users", ("public", "Users")])
 def test_a_swallowed_403_is_not_covered_by_records_of_another_stream(desk, name):
     """Full refreshes without a STATE: what the next stream sends is no record of the one that was refused."""
-    catalog = [stream(name), stream("orders")]
-    for about in catalog:
-        about["supported_sync_modes"] = ["full_refresh"]
+    catalog = [without_cursor(name), without_cursor("orders")]
     called = name if isinstance(name, str) else ".".join(name)
     log = {"level": "WARN", "message": f"{called}: 403 Forbidden, ignoring the response"}
     users = spaced({"id": "u"}, *(name if isinstance(name, tuple) else (None, name)))
@@ -240,6 +242,104 @@ def test_a_full_refresh_forgets_the_state_of_all_streams_of_the_generation_befor
     # 1 was complete, but in the generation before
     play(desk, *done, catalog=catalog, restart_from_complete=True)
     assert not (desk.folder / "given.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["GLOBAL", "LEGACY"])
+def test_a_sync_of_a_stream_without_a_cursor_leaves_that_of_the_others_alone(desk, kind):
+    catalog = [stream("lines", key=()), without_cursor("small")]
+    done = (status("COMPLETE", "lines"), status("COMPLETE", "small"))
+    small = (record({"id": "s"}, "small"), done[1])
+    first = (record({"id": "a"}, "lines"), whole_state(kind, {"at": 5}), *small, done[0])
+    play(desk, *first, catalog=catalog)
+    kept = desk.query("select stream, state, complete_state, is_complete from landing.state")
+    for options in ({}, {"full_refresh": True}):
+        play(
+            desk,
+            whole_state(kind, {"at": 0}),  # it knows nothing of the other stream
+            *small,
+            catalog=catalog,
+            select=["small"],
+            **options,
+        )
+        assert not (desk.folder / "given.json").exists()
+        columns = "stream, state, complete_state, is_complete"
+        assert desk.query(f"select {columns} from landing.state") == kept
+    with pytest.raises(IncompleteLoad, match="lines not complete"):
+        play(desk, *small, *first[:1], whole_state(kind, {"at": 6}), catalog=catalog)
+    assert given(desk) == ([{"type": kind, "global": {"at": 5}}] if kind == "GLOBAL" else {"at": 5})
+    play(desk, *small, catalog=catalog, select=["small"])
+    done_at = "select state, complete_state, is_complete from landing.state where stream like '*%'"
+    assert desk.query(done_at) == [('{"at": 6}', '{"at": 5}', False)]
+
+
+@pytest.mark.parametrize("kind", ["GLOBAL", "LEGACY"])
+def test_where_all_streams_have_one_cursor_some_can_not_start_anew(desk, kind):
+    """The others would be lost, or read twice, with the cursor that they share."""
+    catalog = [stream("items"), stream("lines", key=()), without_cursor("small"), stream("never")]
+    names = ["items", "lines", "small"]
+    done = [status("COMPLETE", name) for name in names]
+    lines = (record({"id": "a"}), whole_state(kind, {"at": 5}), *done)
+    play(desk, *lines, catalog=catalog, select=names)
+    with pytest.raises(CallError, match="start anew for some and go on for lines"):
+        play(desk, *lines, catalog=catalog, select=["items"], full_refresh=True)
+    assert desk.query("select max(generation) from landing.generations") == [(1,)]  # of small
+    # of what is read at all, and is still there, nothing with a cursor is left out
+    play(desk, *lines, catalog=catalog, select=["items", "lines"], full_refresh=True)
+    play(desk, *lines[:2], done[0], catalog=catalog[:1], select=["items"], full_refresh=True)
+
+
+def common_state(lsn, *names):
+    entries = [{"stream_descriptor": {"name": name}, "stream_state": {}} for name in names]
+    return {"shared_state": {"lsn": lsn}, "stream_states": entries}
+
+
+@pytest.mark.parametrize("named", [(), ("items",)])
+def test_a_state_of_some_streams_and_states_of_others_are_handed_back_together(desk, named):
+    """As connectors of databases do: GLOBAL for what their log has, STREAM for other tables."""
+    catalog = [stream("items"), stream("lines", key=())]
+    done = (status("COMPLETE"), status("COMPLETE", "lines"))
+    line = (record({"id": "l"}, "lines"), state({"x": 1}, "lines", count=1))
+    common = common_state(5, *named)
+    play(desk, record({"id": "a"}), whole_state("GLOBAL", common), *line, *done, catalog=catalog)
+    about = {"stream_descriptor": {"name": "lines"}, "stream_state": {"x": 1}}
+    expected = [{"type": "GLOBAL", "global": common}, {"type": "STREAM", "stream": about}]
+    play(desk, *line, *done, catalog=catalog)  # a commit of the one alone
+    assert given(desk) == expected
+    play(desk, record({"id": "b"}), whole_state("GLOBAL", common), *done, catalog=catalog)
+    assert given(desk) == expected
+    rows = "select stream, is_complete from landing.state order by stream"
+    assert desk.query(rows) == [("*global*", True), ("lines", True)]
+    play(desk, *done, catalog=catalog, restart_from_complete=True)
+    assert given(desk) == expected
+
+
+def test_a_state_of_all_streams_takes_the_place_of_theirs_and_they_of_its(desk):
+    catalog = [stream("items"), stream("others")]
+    done = (status("COMPLETE"), status("COMPLETE", "others"))
+    own = (state({"n": 1}), state({"n": 2}, "others"))
+    common = whole_state("GLOBAL", common_state(5, "items", "others"))
+    expected = [["STREAM", "STREAM"], ["GLOBAL"], ["GLOBAL", "STREAM"], ["STREAM", "STREAM"]]
+    for said, kinds in zip((own, (common,), own[:1], own[1:]), expected, strict=True):
+        play(desk, record({"id": "a"}), *said, *done, catalog=catalog)
+        play(desk, *done, catalog=catalog)
+        assert [about["type"] for about in given(desk)] == kinds
+
+
+def test_a_stream_of_a_mixed_connector_that_is_done_too_early_is_told(desk):
+    """The stream with a cursor of its own is judged by that one, the other by the common one."""
+    catalog = [stream("items"), stream("lines", key=())]
+    done = (status("COMPLETE"), status("COMPLETE", "lines"))
+    first = (
+        record({"id": "l"}, "lines"), state({"x": 1}, "lines"),
+        record({"id": "a"}), whole_state("GLOBAL", common_state(5, "items")),
+    )  # fmt: skip
+    with pytest.raises(IncompleteLoad, match="items, lines not complete"):
+        play(desk, *first, catalog=catalog)
+    with pytest.raises(IncompleteLoad, match="items, lines had been broken off"):
+        play(desk, *done, catalog=catalog)
+    with pytest.raises(IncompleteLoad, match="fake: items had been broken off"):
+        play(desk, state({"x": 2}, "lines"), *done, catalog=catalog)
+    play(desk, whole_state("GLOBAL", common_state(6, "items")), *done, catalog=catalog)
 
 
 def test_a_stream_is_complete_from_its_own_word_on(desk):
