@@ -9,6 +9,7 @@ Reads and writes: `landing/<source>.duckdb`. Run: imported by the runner.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -136,10 +137,16 @@ class Landing:
     def describe(self, streams: Iterable[Described]) -> None:
         """Keep what the catalog says of the streams, and make each one's view `latest.<stream>` say it.
 
-        Fields that only an earlier catalog knew stay: their rows are still there.
+        Fields that only an earlier catalog knew stay: their rows are still there. A view's comment tells whether it is
+        of this version of the project.
         """
         self.con.execute("begin")
         self.con.execute(f"create schema if not exists {SCHEMA}")
+        views = dict(
+            self.con.execute(
+                "select view_name, comment from duckdb_views() where schema_name = ?", [SCHEMA]
+            ).fetchall()
+        )
         for about in streams:
             known = self.con.execute(
                 "select primary_key, cursor_field, fields from landing.streams where stream = ?",
@@ -150,15 +157,21 @@ class Landing:
                 for name, schema in (json.loads(known[2]) if known else {}).items()
                 if name not in about.fields
             }
+            sql = view_sql(self.schema, replace(about, fields=fields))
+            comment = (
+                f"newest row of each key; form {hashlib.sha256(sql.encode()).hexdigest()[:16]}"
+            )
             row = ([list(path) for path in about.key], list(about.cursor), json.dumps(fields))
-            if known and (known[0], known[1], json.loads(known[2])) == (*row[:2], fields):
+            is_same = known and (known[0], known[1], json.loads(known[2])) == (*row[:2], fields)
+            if is_same and views.get(about.stream) == comment:
                 continue
             self.con.execute("delete from landing.streams where stream = ?", [about.stream])
             self.con.execute(
                 "insert into landing.streams values (?, ?, ?, ?, ?)",
                 [about.stream, about.source_name, *row],
             )
-            self.con.execute(view_sql(self.schema, replace(about, fields=fields)))
+            self.con.execute(sql)
+            self.con.execute(f"comment on view {SCHEMA}.{about.stream} is '{comment}'")
         self.con.execute("commit")
 
     def streams(self) -> list[str]:

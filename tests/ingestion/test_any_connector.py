@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 
 from ingestion import runner
 from serving.reader import query_landing
 from tests.ingestion.conftest import FAKE, record, state, status
+from warehouse import duck
 from warehouse.errors import CallError, IncompleteLoad, WarehouseError
 
 
@@ -477,6 +478,40 @@ def test_types_that_drift_are_landed_as_sent_and_named(desk):
         ("a", None, None, ["n", "seen_at"], "many"),
         ("b", 1, datetime(2025, 1, 1), [], "1"),
     ]  # fmt: skip
+
+
+ODD = [
+    ("n", 1.5, None), ("n", "1e3", None), ("n", "1_000", None), ("n", "0x10", None), ("n", " 7", None),
+    ("n", True, None), ("n", 9223372036854775808, None), ("n", -7, -7), ("n", 1.0, 1), ("n", "7", 7),
+    ("n", 9223372036854775807, 9223372036854775807), ("n", 9007199254740993.0, None),
+    ("price", "NaN", None), ("price", "Infinity", None), ("price", "1_0", None), ("price", "1,5", None),
+    ("price", -1.5e3, -1500.0), ("ok", "yes", None), ("ok", 1, None), ("ok", "t", None), ("ok", False, False),
+    ("on", "2025-06-30T23:59:59Z", None), ("on", "2025-6-3", None), ("on", "infinity", None),
+    ("on", "2025-02-30", None), ("on", "2025-06-30", date(2025, 6, 30)),
+    ("seen_at", "epoch", None), ("seen_at", "infinity", None), ("seen_at", "2025-06-30 12:00:00 Asia/Tokyo", None),
+    ("seen_at", "2025-06-30", datetime(2025, 6, 30)), ("seen_at", "2025-06-30 12:00", datetime(2025, 6, 30, 12)),
+    ("seen_at", "2025-06-30T12:00:00.5+02", datetime(2025, 6, 30, 10, 0, 0, 500000)),
+]  # fmt: skip
+
+
+def test_a_value_is_read_as_it_stands_or_not_at_all(desk):
+    """A plain cast makes 2 of 1.5, true of yes and a day of an instant; 1.0 is an integer, as JSON schema has it."""
+    rows = [record({"id": f"{n:02}", name: value}) for n, (name, value, _) in enumerate(ODD)]
+    play(desk, *rows, status("COMPLETE"), catalog=[stream("items", **TYPED)])
+    columns = list(TYPED)[:-1]
+    names = ", ".join(f'"{name}"' for name in columns)
+    found = latest(desk, f"select _drifted, {names} from latest.items order by id")
+    for (name, value, expected), (drifted, *values) in zip(ODD, found, strict=True):
+        read = dict(zip(columns, values, strict=True))[name]
+        assert (read, drifted) == (expected, [name] if expected is None else []), (name, value)
+
+
+def test_a_view_of_an_older_version_is_made_anew(desk):
+    play(desk, record({"id": "a"}), status("COMPLETE"), catalog=[stream("items")])
+    with duck.connect(desk.settings.landing("fake")) as con:
+        con.execute("create or replace view latest.items as select 'old' as id")
+    play(desk, status("COMPLETE"), catalog=[stream("items")])
+    assert latest(desk, "select id from latest.items") == [("a",)]
 
 
 def test_new_fields_become_columns_and_old_ones_stay(desk):
