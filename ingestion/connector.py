@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import select
 import shlex
 import subprocess
@@ -22,7 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,13 @@ _NEEDED = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "LD_LIBRARY_PATH", "DOCKER_HOST",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
-_SECRET_WORDS = (
-    "key",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "url",
-    "dsn",
-    "private",
+# of names written_so; "pat" would be in path, "pass" in passenger
+_SECRET_NAME = re.compile(
+    "key|token|secret|password|passwd|passphrase|pwd|credential|url|dsn|private|bearer|authorization"
+    "|connection_?string|(pass|auth)(_|$)|(^|_)pat(_|$)"
 )
+_LEAST_SECRET = 4  # characters …
+_LEAST_LINE = 8  # … and of one line of a secret of several: shorter ones stand in any text
 
 
 @dataclass
@@ -67,6 +64,7 @@ class Connector:
         title: What errors call it.
         config: Its configuration.
         secrets: Texts that no log may show.
+        secret_names: What its specification calls secret, beside what sounds so.
         is_ours: One of the project's own modules.
         config_file: Where its configuration is kept, if a connector that changes it is to find it changed.
         window: `window_from` and `window_to` of a backfill, which it is told beside its configuration.
@@ -76,6 +74,7 @@ class Connector:
     title: str
     config: dict[str, Any]
     secrets: tuple[str, ...] = ()
+    secret_names: frozenset[str] = frozenset()
     is_ours: bool = False
     config_file: Path | None = None
     window: dict[str, str] = field(default_factory=dict)
@@ -88,7 +87,7 @@ def of_source(spec: SourceSpec, settings: Settings) -> Connector:
         (sys.executable, "-m", spec.connector),
         spec.title,
         config,
-        tuple(_texts([config[name] for name in spec.secrets if config.get(name)])),
+        tuple(_texts([config.get(name) for name in spec.secrets])),
         is_ours=True,
     )
 
@@ -108,15 +107,19 @@ def of_command(
     return Connector(parts, name, config, _secrets(config), config_file=config_file)
 
 
-def _secrets(config: dict[str, Any]) -> tuple[str, ...]:
-    """What stands in a configuration under a name like key, token or password."""
-    values = _walk(config)
-    return tuple(
-        _texts([v for key, v in values if any(word in key.lower() for word in _SECRET_WORDS)])
-    )
+def _secrets(config: dict[str, Any], named: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """What stands in a configuration under a name like key, token or password, or under another that is known."""
+    values = [value for name, value in _walk(config) if name in named or _is_secret(name)]
+    return tuple(_texts(values))
+
+
+def _is_secret(name: str) -> bool:
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()  # apiPass
+    return bool(_SECRET_NAME.search(re.sub(r"[^a-z0-9]+", "_", parted)))
 
 
 def _walk(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values; also those of a JSON text, such as the key file of a service account."""
     if isinstance(config, dict):
         for name, value in config.items():
             yield from _walk(value, name)
@@ -125,22 +128,37 @@ def _walk(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _walk(value, key)
     else:
         yield key, config
+        if isinstance(config, str) and config.lstrip().startswith("{"):
+            with suppress(ValueError, RecursionError):
+                yield from _walk(json.loads(config), key)
 
 
-def _texts(values: list[Any]) -> Iterator[str]:
-    """The texts to mask, longest first; of an address also the password and, escaped, its parts."""
+def _texts(values: list[Any]) -> list[str]:
+    """The texts to mask, longest first; of an address also its password, of several lines also each of them."""
     found = set()
-    for value in values:
-        text = str(value)
-        if len(text) >= 4:
+    for text in (str(v) for v in values if v is not None and not isinstance(v, bool)):
+        if len(text) >= _LEAST_SECRET:
             found.add(text)
         if "://" in text:
-            try:
-                password = urlsplit(text).password
-            except ValueError:
-                password = None
-            found |= {password} if password else set()
-    yield from sorted(found, key=len, reverse=True)
+            with suppress(ValueError):
+                found.add(urlsplit(text).password)
+        lines = [line.strip() for line in re.split(r"\r?\n|\\n", text)]
+        if len(lines) > 1:
+            found.update(line for line in lines if len(line) >= _LEAST_LINE)
+    found -= {None, ""}
+    found |= {json.dumps(text)[1:-1] for text in found}  # as it stands in JSON
+    return sorted(found, key=len, reverse=True)
+
+
+def _secret_names(schema: Any) -> Iterator[str]:
+    """Properties that a JSON schema calls secret, at any depth."""
+    if isinstance(schema, dict):
+        for name, about in part(schema, "properties").items():
+            if isinstance(about, dict) and about.get("airbyte_secret"):
+                yield name
+    inner = schema.values() if isinstance(schema, dict) else schema
+    for value in inner if isinstance(schema, dict | list) else ():
+        yield from _secret_names(value)
 
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:
@@ -317,7 +335,16 @@ def ask(connector: Connector, verb: str, settings: Settings) -> dict[str, Any]:
             if connector.is_ours
             else f"mend its --config; what it takes says `{' '.join(connector.command)} spec`",
         )
+    if verb == "spec":
+        connector.secret_names = frozenset(_secret_names(answer.get("connectionSpecification")))
+        _take_secrets(connector)
     return answer
+
+
+def _take_secrets(connector: Connector) -> None:
+    """Mask what is secret in its configuration now, beside what was so before."""
+    found = {*_secrets(connector.config, connector.secret_names), *connector.secrets}
+    connector.secrets = tuple(sorted(found, key=len, reverse=True))
 
 
 def take_config(message: dict[str, Any], connector: Connector) -> None:
@@ -332,7 +359,7 @@ def take_config(message: dict[str, Any], connector: Connector) -> None:
     connector.config = config = {
         key: value for key, value in config.items() if key not in connector.window
     }
-    connector.secrets = (*_secrets(config), *connector.secrets)
+    _take_secrets(connector)
     if connector.config_file:
         fresh = connector.config_file.with_name(f".{connector.config_file.name}.new")
         fresh.touch(mode=0o600)

@@ -115,11 +115,13 @@ def count():
 
 
 if verb == "spec":
-    window = {name: {"type": "string"} for name in ("window_from", "window_to")}
+    takes = {name: {"type": "string"} for name in ("window_from", "window_to")}
+    pin = {"properties": {"pin": {"type": "string", "airbyte_secret": True}}}
+    takes["how"] = {"oneOf": [{"type": "object"}, {"type": "object"} | pin]}
     say(
         {
             "type": "SPEC",
-            "spec": {"connectionSpecification": {"type": "object", "properties": window}},
+            "spec": {"connectionSpecification": {"type": "object", "properties": takes}},
         }
     )
 elif verb == "check":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from datetime import date, datetime
 
 import pytest
 
+from ingestion import connector as connectors
 from ingestion import runner
 from serving.reader import query_landing
 from tests.ingestion.conftest import FAKE, record, state, status
@@ -137,6 +139,64 @@ def test_a_configuration_that_the_connector_changes_is_kept(desk):
     runner.sync_exec(f"{sys.executable} {FAKE}", config, "fake", desk.settings)
     assert json.loads(config.read_text()) == changed
     assert [path.name for path in desk.folder.iterdir() if "config" in path.name] == ["config.json"]
+
+
+CANARY = "canary-4711"
+PEM = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n/{CANARY}==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *({name: CANARY} for name in (
+            "pat", "github_pat", "auth", "basicAuth", "Authorization", "pwd", "db_pwd", "pass", "api_pass", "apiPass",
+            "passphrase", "bearer", "connection_string", "connectionString", "client-secret",
+        )),
+        {"deep": [{"tokens": ["other", CANARY]}]},
+        {"replica_url": f"postgres://user:{CANARY}@host/db"},
+        {"private_key": PEM},
+        {"private_key": PEM.replace("\n", "\\n")},
+        {"private_key": PEM.replace("\n", "\r\n")},
+        {"account": json.dumps({"type": "service_account", "private_key": PEM}, indent=2)},
+        {"how": {"pin": CANARY}},
+    ],
+    ids="-".join,
+)  # fmt: skip
+def test_no_secret_of_a_configuration_is_logged(desk, caplog, config):
+    """Whatever it is called, whole, line by line, or as JSON has it; `pin` is one because the specification says so."""
+    caplog.set_level(logging.DEBUG)
+    said = desk.folder / "messages.jsonl"
+    log = {"type": "LOG", "log": {"level": "WARN", "message": f"with {CANARY}, {PEM!r} and\n{PEM}"}}
+    error = {"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": f"not {CANARY}"}}}
+    said.write_text(f"{json.dumps(log)}\nno message: {json.dumps(PEM)}\n{json.dumps(error)}\n")
+    played = {
+        "play": str(said),
+        "stderr": f"{PEM}\n{json.dumps(PEM)}\n",
+        "passive": True,
+        "key": None,
+    }
+    options = {"window": (date(2025, 1, 1), date(2025, 1, 2))} if "how" in config else {}
+    with pytest.raises(IncompleteLoad) as raised:
+        runner.sync_exec(
+            f"{sys.executable} {FAKE}", played | config, "fake", desk.settings, **options
+        )
+    told = [str(raised.value), caplog.text, *desk.query("select message from landing.syncs")[0]]
+    assert not [text for text in told if CANARY in text]
+    assert [text for text in told if "***" in text] == told
+    assert "no message: " in caplog.text
+
+
+def test_a_value_that_is_no_secret_is_logged(desk):
+    config = {
+        "path": "/data/path",
+        "pattern": "*.csv",
+        "passengers": "many",
+        "key": None,
+        "author": "Anna",
+        "a_token": True,
+    }
+    connector = connectors.of_command("any", config, "fake")
+    assert connector.secrets == ()
 
 
 # --- what its streams are called ------------------------------------------------------------------
