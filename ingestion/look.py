@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -27,6 +28,8 @@ from warehouse import clock
 from warehouse.errors import CallError, SourceOff, WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.sources import SourceSpec, source
+
+log = logging.getLogger(__name__)
 
 
 def source_spec(name: str, settings: Settings) -> dict[str, Any]:
@@ -114,8 +117,17 @@ def source_read(
     if stream and stream not in spec.streams:
         raise CallError(f"{name} has no stream {stream}", f"it has: {', '.join(spec.streams)}")
     read = _file_records if spec.style == "files" else _connector_records
-    for name_, text in islice(read(spec, settings, stream), limit):
-        yield {"stream": name_, "data": json.loads(text)}
+    yield from islice(_sound(read(spec, settings, stream)), limit)
+
+
+def _sound(records: Iterator[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Records that are JSON; a sync sets the others aside with their reasons."""
+    for stream, text in records:
+        try:
+            yield {"stream": stream, "data": json.loads(text)}
+        except (ValueError, RecursionError):
+            if text.strip():
+                log.warning("a line of %s is no record and not shown: %s", stream, text[:200])
 
 
 def _connector_records(
@@ -128,7 +140,11 @@ def _connector_records(
         for message in process.output():
             if isinstance(message, Lines):
                 for line in message.raws():
-                    yield open_envelope(line.decode("utf-8", "replace"))[:2]
+                    text = line.decode("utf-8", "backslashreplace")
+                    try:
+                        yield open_envelope(text)[:2]
+                    except (ValueError, RecursionError):
+                        log.warning("a line is no record and not shown: %s", text[:200])
             elif message["type"] == "TRACE" and message["trace"].get("type") == "ERROR":
                 words = connectors.mask(error_text(message), connector.secrets)
                 raise WarehouseError(f"{spec.name}: {words}")

@@ -456,6 +456,7 @@ def _sync_connector(
         f"{n:,} records of {stream[:80]!r}, which was not asked for, were left out"
         for stream, n in destination.unasked.items()
     ]
+    warnings += [f"the connector told of an error: {text}" for text in dict.fromkeys(heard.errors)]
     warnings += [what_is_gone(stream, n) for stream, n in destination.gone.items() if n != 0]
     if destination.wrong_mode:
         warnings.append(f"{destination.wrong_mode:,} records of the wrong livemode were set aside")

@@ -340,6 +340,13 @@ def test_an_error_that_is_a_text_is_its_own_word(desk):
         desk.play(trace(type="ERROR", error="boom"))
 
 
+def test_an_error_of_a_connector_that_says_it_is_complete_is_a_warning(desk):
+    result = desk.play(
+        *good(1), trace(type="ERROR", error={"message": "half of it"}), status("COMPLETE")
+    )
+    assert result.warnings == ("the connector told of an error: half of it",)
+
+
 def test_a_record_that_talks_of_states_is_a_record(desk):
     desk.play(
         record({"id": "a", "note": '"STATE"', "kind": "TRACE", "type": "STATE"}),

@@ -48,6 +48,15 @@ def test_read_shows_the_first_records_and_lands_nothing(usage):
         list(look.source_read("usage", usage.settings, stream="nothing"))
 
 
+def test_read_passes_over_what_is_no_record(usage, caplog):
+    bad = b"\n{bad\n" + b"[" * 9999 + b"\n"
+    usage.put("2025-06-01.jsonl", calls(1).encode() + bad + calls(1, 9).encode())
+    read = list(look.source_read("usage", usage.settings, limit=2))
+    assert [record["data"] for record in read] == [call(0), call(9)]
+    told = "a line of api_calls is no record and not shown: "
+    assert [log.getMessage() for log in caplog.records] == [f"{told}{{bad", told + "[" * 200]
+
+
 def test_a_source_that_is_off_says_which_setting_it_needs(settings):
     with pytest.raises(SourceOff, match="STRIPE_API_KEY not set"):
         look.source_check("stripe", settings)
