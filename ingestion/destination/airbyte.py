@@ -310,25 +310,35 @@ class Destination:
                 return good, since, fault
             after = since + seen.records + seen.unasked
             after[UNKNOWN] += seen.bad[UNKNOWN]
-            for key, _, stated in part.states:
-                is_common = key in (GLOBAL, LEGACY)
-                unknown = after[UNKNOWN]  # each may have been a record of any stream
-                arrived = after.total() - unknown if is_common else after[key]
-                sent = arrived if stated is None else stated
-                if not arrived <= sent <= arrived + unknown:
+            for key, state, stated in part.states:
+                unknown = after.pop(UNKNOWN, 0)  # each may have been a record of any stream
+                for streams in self._counted(key, state, after):
+                    arrived = sum(after[stream] for stream in streams)
+                    sent = arrived if stated is None else stated
+                    if arrived <= sent <= arrived + unknown:
+                        break
+                else:
                     fault = IncompleteLoad(
-                        f"{'the source' if is_common else key} says it sent {sent:,} records since its last state, "
-                        f"{arrived:,} arrived",
+                        f"{'the source' if key in (GLOBAL, LEGACY) else key} says it sent {sent:,} records "
+                        f"since its last state, {arrived:,} arrived",
                         "nothing of them was landed; sync again",
                     )
                     return good, since, fault
-                if is_common:
-                    after.clear()
-                else:
-                    del after[key]
-                    after[UNKNOWN] -= sent - arrived
+                for stream in streams:
+                    del after[stream]
+                after[UNKNOWN] = unknown - (sent - arrived)
             since = after
         return len(slices), since, None
+
+    def _counted(self, key: str, state: Any, since: Counter[str]) -> list[set[str]]:
+        """Whose records the count of a state may mean, the likelier first.
+
+        A GLOBAL one may be that of the streams it names, beside others that have states of their own.
+        """
+        if key not in (GLOBAL, LEGACY):
+            return [{key}]
+        named = {self.tables.get(name, name) for name in messages.streams_of_global(state)}
+        return [named, set(since)] if named else [set(since)]
 
     def _named(self, wanted: set[str]) -> set[str]:
         """What bad rows are called that belong to some streams: what is no record may be of any stream."""

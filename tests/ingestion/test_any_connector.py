@@ -374,6 +374,27 @@ def test_a_state_of_some_streams_and_states_of_others_are_handed_back_together(d
     assert given(desk) == expected
 
 
+def test_counts_of_a_state_of_some_streams_and_of_states_of_others_are_told_apart(desk):
+    catalog = [stream("items"), stream("lines", key=())]
+    done = (status("COMPLETE"), status("COMPLETE", "lines"))
+
+    def said(of_items, of_lines):
+        common = whole_state("GLOBAL", common_state(5, "items"))
+        common["state"]["sourceStats"] = {"recordCount": of_items}
+        line = record({"id": "l"}, "lines")
+        own = state({"x": 1}, "lines", count=of_lines)
+        return (record({"id": "a"}), line, common, line, own, *done)
+
+    assert play(desk, *said(1, 2), catalog=catalog).rows == 3
+    assert play(desk, *said(2, 1), catalog=catalog).rows == 3  # of all streams, as others count
+    for wrong, told in (
+        (said(3, 1), "the source says it sent 3"),
+        (said(1, 3), "lines says it sent 3"),
+    ):
+        with pytest.raises(IncompleteLoad, match=told):
+            play(desk, *wrong, catalog=catalog)
+
+
 def test_a_state_of_all_streams_takes_the_place_of_theirs_and_they_of_its(desk):
     catalog = [stream("items"), stream("others")]
     done = (status("COMPLETE"), status("COMPLETE", "others"))
