@@ -1,8 +1,8 @@
 # Thin: each target is one line of the real tool. `make demo` and `make test` need Python 3.11 and nothing else.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# three processes at a time, in the order that tests/conftest.py gives: of two cores, two leave a quarter idle
-WORKERS := --numprocesses 3 --no-loadscope-reorder
+# two processes at a time, in the order that tests/conftest.py gives
+WORKERS := --numprocesses 2 --no-loadscope-reorder
 
 # Images of Python often forbid it to keep what it compiled: then each start of dbt compiles its thousands of files again.
 unexport PYTHONDONTWRITEBYTECODE

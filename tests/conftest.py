@@ -1,6 +1,6 @@
 """The order of the tests, and who runs them.
 
-Fast tests first: what takes long (marked `slow`) runs after everything else, the longest of it first, so that the workers end
+Fast tests first: what takes long (marked `slow`) runs after everything else, the longest of it first, so that two workers end
 together. A file's tests stay with one worker, and so do those of a folder whose company is built once.
 """
 
