@@ -9,6 +9,7 @@ import time
 import duckdb
 import pytest
 
+from tests.road.conftest import Warehouse
 from warehouse import duck, locks
 from warehouse.errors import LockTimeout, WarehouseError
 
@@ -145,3 +146,11 @@ def test_a_connection_beside_another_has_its_time_zone(monkeypatch):
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_build_waits_for_whoever_writes_before_it_looks_at_the_file(tmp_path):
+    home = Warehouse(tmp_path / "data")
+    path = home.settings.warehouse_db
+    with locks.hold(path, what="another build"), duck.connect(path):
+        said = home("build", expect=1, WAREHOUSE_LOCK_TIMEOUT="0.2")
+    assert "warehouse.duckdb is in use by another build" in said

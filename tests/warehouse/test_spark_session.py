@@ -9,11 +9,12 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from warehouse import spark, transform
+from warehouse import lake, spark, transform
 from warehouse.cli.app import app
 from warehouse.errors import CallError, LockTimeout, WarehouseError
 from warehouse.settings import Settings
@@ -74,8 +75,8 @@ def test_leftovers_go_from_our_schemas_wherever_the_tables_are(tmp_path):
     settings = Settings.for_test(tmp_path / "home", spark_properties=own)
     for folder in ("gold.db/kept", "gold.db/left", "others.db/theirs"):
         (spark.tables_folder(settings) / folder).mkdir(parents=True)
-    session = Session()
-    spark._remove_leftovers(session, settings)  # type: ignore[arg-type]
+    session: Any = Session()
+    spark._remove_leftovers(session, settings)
     assert session.asked == ["create schema if not exists gold", "show tables in gold"]
     there = sorted(
         str(path.relative_to(tmp_path / "shared")) for path in tmp_path.glob("shared/*/*")
@@ -253,6 +254,23 @@ def test_a_road_that_stops_lets_the_shared_session_stop(tmp_path, said):
         raise WarehouseError("a gate refused")
     assert (tmp_path / "stopped").exists()
     assert len(said) == 1
+
+
+def test_no_export_changes_raw_under_a_build(tmp_path):
+    settings = Settings.for_test(tmp_path, target="spark", lock_timeout=0.2)
+    met: list[str] = []
+
+    def dbt(*_, **__):
+        with pytest.raises(LockTimeout) as refused, lake.hold_raw(settings, "an export"):
+            pass
+        met.append(refused.value.message)
+        raise WarehouseError("enough was seen")
+
+    with pytest.raises(WarehouseError, match="enough was seen"):
+        transform._build_layer(settings, transform.LAYERS["silver"], False, dbt, 0)
+    assert "raw is in use by warehouse build of silver" in met[0]
+    with lake.hold_raw(settings, "an export"):
+        pass
 
 
 def test_after_a_cluster_that_died_half_done_everything_is_built_anew(tmp_path, monkeypatch):

@@ -1,4 +1,8 @@
 -- one row per month: the MRR bridge in the reporting currency, and what is made of it (ARR, ARPA, ARPU, quick ratio, LTV, CAC)
+{% set of_the_bridge = [
+    'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
+    'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
+] %}
 with customer_months as (
     select * from {{ ref('fact_customer_months') }}
 ),
@@ -24,10 +28,7 @@ currencies as (
 bridges as (
     select
         month,
-        {{ simple_metrics([
-            'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
-            'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
-        ]) }}
+        {{ simple_metrics(of_the_bridge) }}
     from customer_months
     group by month
 ),
@@ -63,10 +64,7 @@ put_together as (
         months.month,
         calendar.is_complete,
         -- a month in which nobody pays has no bridge
-        {%- for name in [
-            'opening_mrr', 'new_mrr', 'expansion_mrr', 'contraction_mrr', 'churn_mrr', 'reactivation_mrr', 'fx_mrr', 'mrr', 'list_mrr',
-            'opening_customers', 'new_customers', 'churned_customers', 'reactivated_customers', 'paying_customers',
-        ] %}
+        {%- for name in of_the_bridge %}
         coalesce(bridges.{{ name }}, 0) as {{ name }},
         {%- endfor %}
         reporting.exponent,
