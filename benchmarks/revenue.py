@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmarks.measuring import Peak, cpu_seconds
 from benchmarks.revenue_company import Company, land_catalogue, land_span
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 NOW = datetime(2025, 1, 1)
 THREADS = 2

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from quality.expectations import CheckResult
 from quality.suites.gold import Table
-from warehouse import clock, duck, ledger, locks, spark, transform
+from warehouse import clock, duck, ledger, locks, spark, spark_session
 from warehouse.errors import CallError, GateRefused, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.ledger import GATES
@@ -144,7 +144,7 @@ def _run_gold(
     what = f"quality gate {', '.join(gates)}"
     on_spark = settings.target == spark.TARGET
     if on_spark:
-        transform.end_session()
+        spark_session.end_shared()
     # the lock is kept until the results are on record, so that no build can slip in between
     with (
         spark.hold_session(settings) if on_spark else nullcontext(),

@@ -14,8 +14,8 @@ import shutil
 from pathlib import Path
 
 from warehouse import locks
+from warehouse.dbt_process import dbt_variables, run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import dbt_variables, run_dbt
 
 FOLDER = "TESTS_PARSED"  # environment variable: all workers share one
 _FILE = "partial_parse.msgpack"

@@ -5,7 +5,7 @@ stopped at the end (a session that is left to the interpreter's exit starts exec
 
 Reads: the lake (`lake/raw`), as external tables. Writes: `<home>/spark/` (tables, metastore), dbt's artifacts, and
 beside them `executors.json`: the tasks of each executor, as Spark's own REST API tells them.
-Run: `python -m warehouse.spark`, by `warehouse.transform`; reads a command a line, such as
+Run: `python -m warehouse.spark`, by `warehouse.spark_session`; reads a command a line, such as
 `{"now": "2025-07-01 00:00:00", "arguments": ["build", "--select", "…"]}`, and writes what dbt says, then a line that
 `exit_code` knows.
 """

@@ -16,7 +16,7 @@ import pytest
 from ingestion import runner
 from tests.dbt.landing_files import ensure_all
 from tests.dbt.warehouse_of import rows_of, settings_at
-from warehouse.transform import run_dbt
+from warehouse.dbt_process import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=2)
 

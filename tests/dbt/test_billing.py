@@ -16,8 +16,8 @@ import pytest
 from tests.dbt.billing_company import NOW, company, rates
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import differences, rows_of
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=2)
 

@@ -18,9 +18,10 @@ from tests.dbt import billing_cases
 from tests.dbt.billing_company import NOW
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import rows_of
+from warehouse.dbt_process import run_dbt
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-from warehouse.transform import build, run_dbt
+from warehouse.transform import build
 
 pytestmark = pytest.mark.slow(minutes=7)
 

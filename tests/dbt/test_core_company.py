@@ -29,9 +29,9 @@ from tests.dbt.warehouse_of import (
     settings_at,
 )
 from warehouse import ledger
+from warehouse.dbt_process import first_row, run_dbt
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-from warehouse.transform import first_row, run_dbt
 
 pytestmark = pytest.mark.slow(minutes=4)
 

@@ -20,7 +20,7 @@ from tests.dbt.company import AS_OF
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import differences, rows_of, settings_at
 from warehouse import duck
-from warehouse.transform import run_dbt
+from warehouse.dbt_process import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=3)
 

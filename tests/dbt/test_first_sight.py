@@ -11,8 +11,8 @@ import pytest
 from tests.dbt import first_sight_cases
 from tests.dbt.test_billing_cases import landed
 from tests.dbt.warehouse_of import rows_of
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=1)
 

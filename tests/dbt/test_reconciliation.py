@@ -15,9 +15,9 @@ import pytest
 from tests.dbt.billing_cases import charge, invoice, line, paid_by
 from tests.dbt.billing_company import NOW, customer, seconds
 from tests.dbt.landing_files import ensure_all, land
+from warehouse.dbt_process import run_dbt
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=1)
 

@@ -28,8 +28,8 @@ import pytest
 from ingestion import runner
 from tests.dbt.landing_files import ensure_all, land
 from tests.dbt.warehouse_of import rows_of
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 pytestmark = pytest.mark.slow(minutes=3)
 

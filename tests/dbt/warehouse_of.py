@@ -12,8 +12,8 @@ import duckdb
 
 from tests.dbt.company import AS_OF, Batch
 from tests.dbt.landing_files import ensure_all, land
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 # the core's own gold, with all that it stands on; billing and KPIs have tests of their own
 GOLD = (

@@ -15,7 +15,7 @@ from serving.publish import current_version, publish
 from tests.faults.dying import refused, with_files_up_to
 from tests.quality.company import build_gold, settings_of
 from tests.serving.test_publish import pass_gates, published
-from warehouse import duck, transform
+from warehouse import dbt_process, duck
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
 
@@ -118,9 +118,9 @@ def test_dbt_that_ends_for_want_of_room_is_told_why(tmp_path, monkeypatch, scrip
     dbt = tmp_path / "dbt"
     dbt.write_text(f"#!/bin/sh\n{script}\n")
     dbt.chmod(0o700)
-    monkeypatch.setattr(transform, "DBT", (str(dbt),))
+    monkeypatch.setattr(dbt_process, "DBT", (str(dbt),))
     with pytest.raises(WarehouseError) as error:
-        transform.run_dbt(settings, ["build"], target="gold")
+        dbt_process.run_dbt(settings, ["build"], target="gold")
     message, hint = DBT[script]
     assert error.value.message.startswith(message)
     assert hint in error.value.hint

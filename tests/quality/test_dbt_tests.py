@@ -6,7 +6,7 @@ import re
 
 from quality import dbt_tests
 from quality.expectations import DIMENSIONS
-from warehouse.transform import DBT_PROJECT
+from warehouse.dbt_process import DBT_PROJECT
 
 OF_DBT = {"not_null", "unique", "accepted_values", "relationships"}
 

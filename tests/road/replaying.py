@@ -28,9 +28,9 @@ from ingestion.destination.opening import ensure, opened
 from quality.suites.raw import INSTANTS
 from tests.road.gold import contents, differences
 from warehouse import clock
+from warehouse.dbt_process import DBT_PROJECT, dbt_environment
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
-from warehouse.transform import DBT_PROJECT, dbt_environment
 
 INCREMENTAL = "+config.materialized:incremental"
 UNCHANGING = "path:models/bronze"  # views on landing

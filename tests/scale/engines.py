@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from tests.scale.what_dbt_reads import as_files
+from warehouse.dbt_process import DBT_PROJECT, dbt_environment, dbt_variables
 from warehouse.settings import Settings
-from warehouse.transform import DBT_PROJECT, dbt_environment, dbt_variables
 
 # of the engine's own
 LEFT_OUT = {"id", "load_id"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from warehouse import spark_session
+from warehouse.dbt_process import DBT_PROJECT, run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import DBT_PROJECT, run_dbt
 
 pytestmark = [pytest.mark.scale, pytest.mark.timeout(900)]
 
@@ -14,7 +15,8 @@ def test_every_model_compiles_for_spark(tmp_path):
     settings = Settings.for_test(tmp_path, target="spark", spark_master="local[1]")
     for folder in (settings.logs_dir, settings.landing_dir):
         folder.mkdir(parents=True)
-    run_dbt(settings, ["compile"], target="spark")
+    with spark_session.process(settings) as session:
+        run_dbt(settings, ["compile"], target="spark", session=session)
     target = settings.dbt_target_dir / "spark"
     nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
     compiled = {

@@ -16,8 +16,8 @@ from warehouse.settings import PROJECT_ROOT
 BUILD = """
 import sys
 from warehouse.cli import main
-import warehouse.transform as transform
-transform.DBT = ({dbt!r},)
+from warehouse import dbt_process
+dbt_process.DBT = ({dbt!r},)
 sys.argv = ["warehouse", "build"]
 main()
 """

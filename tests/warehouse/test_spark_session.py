@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from warehouse import lake, spark, transform
+from warehouse import dbt_process, lake, spark, spark_session, transform
 from warehouse.cli.app import app
 from warehouse.errors import CallError, LockTimeout, WarehouseError
 from warehouse.settings import Settings
@@ -133,11 +133,11 @@ def told(line: str) -> list[str]:
 
 def test_commands_of_a_session_run_in_one_process_that_ends_by_itself(tmp_path, monkeypatch):
     settings = Settings.for_test(tmp_path)
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
     said: list[str] = []
-    with transform.spark_process(settings) as session:
+    with spark_session.process(settings) as session:
         run = partial(
-            transform.run_dbt, settings, target="spark", progress=said.append, session=session
+            dbt_process.run_dbt, settings, target="spark", progress=said.append, session=session
         )
         run(["build"])
         with pytest.raises(WarehouseError, match="dbt test failed: the model is wrong"):
@@ -151,39 +151,45 @@ def test_commands_of_a_session_run_in_one_process_that_ends_by_itself(tmp_path, 
 
 
 def test_a_failed_layer_lets_the_session_stop(tmp_path, monkeypatch):
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
     settings = Settings.for_test(tmp_path)
     with (
         pytest.raises(WarehouseError, match="the model is wrong"),
-        transform.spark_process(settings) as session,
+        spark_session.process(settings) as session,
     ):
-        transform.run_dbt(settings, ["test"], target="spark", session=session)
+        dbt_process.run_dbt(settings, ["test"], target="spark", session=session)
     assert session.returncode == 0
     assert (tmp_path / "stopped").exists()
 
 
 def test_whoever_goes_away_kills_the_session(tmp_path, monkeypatch):
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
     with (
         pytest.raises(KeyboardInterrupt),
-        transform.spark_process(Settings.for_test(tmp_path)) as session,
+        spark_session.process(Settings.for_test(tmp_path)) as session,
     ):
         raise KeyboardInterrupt
     assert session.returncode == -signal.SIGKILL
 
 
+def ask(settings: Settings) -> None:
+    """One command, in a session of its own."""
+    with spark_session.process(settings) as session:
+        dbt_process.run_dbt(settings, ["build"], target="spark", session=session)
+
+
 @pytest.mark.parametrize("ends", ["sys.exit(2)", "os.close(0); time.sleep(0.5); sys.exit(2)"])
 def test_a_session_that_never_came_says_why(tmp_path, monkeypatch, ends):
     program = f"import os, sys, time; print('Error: there is no Java: install it', file=sys.stderr); {ends}"
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", program))
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", program))
     with pytest.raises(WarehouseError, match="dbt build failed: Error: there is no Java"):
-        transform.run_dbt(Settings.for_test(tmp_path), ["build"], target="spark")
+        ask(Settings.for_test(tmp_path))
 
 
 def test_a_session_that_ends_without_an_answer_has_failed(tmp_path, monkeypatch):
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", "input()"))
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", "input()"))
     with pytest.raises(WarehouseError, match="dbt build failed: exit code 1"):
-        transform.run_dbt(Settings.for_test(tmp_path), ["build"], target="spark")
+        ask(Settings.for_test(tmp_path))
 
 
 def test_a_build_says_what_is_missing_before_it_begins(tmp_path, monkeypatch):
@@ -204,8 +210,8 @@ def said(monkeypatch) -> list[str]:
     def run_dbt(*words, progress, **options):
         return theirs(*words, progress=said.append, **options)
 
-    theirs = transform.run_dbt
-    monkeypatch.setattr(transform, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
+    theirs = dbt_process.run_dbt
+    monkeypatch.setattr(spark_session, "DBT_ON_SPARK", (sys.executable, "-c", CLUSTER))
     monkeypatch.setattr(transform, "_build_layer", layer_built)
     monkeypatch.setattr(transform, "run_dbt", run_dbt)
     monkeypatch.setattr(spark, "require", lambda: None)
@@ -226,14 +232,14 @@ def test_warehouse_build_runs_its_layers_in_one_session(tmp_path, monkeypatch, s
 
 def test_stages_of_a_run_share_a_session_until_a_gate_wants_its_own(tmp_path, said):
     settings = Settings.for_test(tmp_path, target="spark", lock_timeout=0.2)
-    with transform.shared_session(settings):
+    with spark_session.shared(settings):
         for hour, layer in enumerate(("silver", "gold", "ml")):
             as_of = datetime(2025, 7, 1, hour, tzinfo=UTC)
             transform.build(settings.over(as_of=as_of), [layer])
         # nobody else has one meanwhile
         with pytest.raises(LockTimeout, match="session is in use by a Spark session"):
             spark.hold_session(settings).__enter__()
-        transform.end_session()
+        spark_session.end_shared()
         with spark.hold_session(settings):
             pass
         transform.build(settings, ["silver"])
@@ -242,14 +248,14 @@ def test_stages_of_a_run_share_a_session_until_a_gate_wants_its_own(tmp_path, sa
     assert verbs == ("build 1", "build 2", "build 3", "build 1")
     assert len(set(processes[:3])) == 1
     assert processes[3] != processes[0]
-    transform.end_session()
+    spark_session.end_shared()
     with spark.hold_session(settings):
         pass
 
 
 def test_a_road_that_stops_lets_the_shared_session_stop(tmp_path, said):
     settings = Settings.for_test(tmp_path, target="spark")
-    with suppress(WarehouseError), transform.shared_session(settings):
+    with suppress(WarehouseError), spark_session.shared(settings):
         transform.build(settings, ["silver"])
         raise WarehouseError("a gate refused")
     assert (tmp_path / "stopped").exists()

@@ -32,7 +32,7 @@ SOURCES_AT_ONCE = 2
 def run() -> None:
     """Land, build, check, score and publish: everything that is new, in order."""
     from sandbox.serve import running
-    from warehouse.transform import shared_session
+    from warehouse import spark_session
 
     settings = settings_for(prepare=True)
     if settings.mode == "real" and not any(spec.is_on(settings) for spec in SOURCES.values()):
@@ -49,7 +49,7 @@ def run() -> None:
             alone,
             running(settings) as reachable,
             _progress() as progress,
-            shared_session(settings),
+            spark_session.shared(settings),
         ):
             for _, group in groupby(STAGES, key=lambda stage: stage.group or stage.name):
                 failed += _run_group(list(group), reachable, progress, done)

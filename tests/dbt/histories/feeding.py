@@ -16,8 +16,8 @@ from tests.dbt.histories.compare import rates
 from tests.dbt.histories.generator import NOW
 from tests.dbt.histories.play import Object, Streams, Told
 from tests.dbt.landing_files import ensure_all, land
+from warehouse.dbt_process import run_dbt
 from warehouse.settings import Settings
-from warehouse.transform import run_dbt
 
 GOLD = (
     "fact_mrr_movements", "fact_customer_months", "kpi_mrr_daily", "fact_revenue", "fact_customer_retention",
