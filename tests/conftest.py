@@ -14,7 +14,8 @@ import tempfile
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import parsed
+from tests import forked_dbt, parsed
+from warehouse import dbt_process
 
 MAIN = sys.modules["__main__"]
 SHARED = ("tests/road/", "tests/ml/", "tests/scale/")
@@ -56,6 +57,15 @@ def main_module():
     """Streamlit runs a page as `__main__` and leaves it there, where processes that are started look for this one."""
     yield
     sys.modules["__main__"] = MAIN
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks_of_dbt():
+    """Builds within the tests' own process are made by forks of one dbt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt_process, "child", forked_dbt.child)
+        yield
+    forked_dbt.close()
 
 
 @pytest.hookimpl(trylast=True)

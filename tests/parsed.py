@@ -21,6 +21,12 @@ FOLDER = "TESTS_PARSED"  # environment variable: all workers share one
 _FILE = "partial_parse.msgpack"
 
 
+def key(settings: Settings) -> str:
+    """What dbt reads is the same for settings of the same key."""
+    variables = json.dumps(dbt_variables(settings), sort_keys=True)
+    return hashlib.sha256(variables.encode()).hexdigest()
+
+
 def give(settings: Settings, *targets: str) -> None:
     """Put what dbt read of the project into a data folder in which dbt has not run.
 
@@ -28,10 +34,7 @@ def give(settings: Settings, *targets: str) -> None:
         settings: Whose data folder, and the settings that dbt's variables follow from.
         *targets: `dev`, `gold`.
     """
-    variables = json.dumps(dbt_variables(settings), sort_keys=True)
-    shared = settings.over(
-        home=Path(os.environ[FOLDER]) / hashlib.sha256(variables.encode()).hexdigest()
-    )
+    shared = settings.over(home=Path(os.environ[FOLDER]) / key(settings))
     for target in targets:
         made = shared.dbt_target_dir / target / _FILE
         with locks.hold(made, what="dbt parse"):
