@@ -58,7 +58,7 @@ def score_models() -> None:
     def gold_ml() -> dict[str, Any]:
         return run_stage("build", "ml")
 
-    @task(pool=WRITER_POOL, retries=0, outlets=[ML], doc_md="Great Expectations on the scores.")
+    @task(pool=WRITER_POOL, outlets=[ML], doc_md="Great Expectations on the scores.")
     def gate_scores(scored: dict[str, Any], *, outlet_events: Any = None) -> dict[str, Any]:
         checked = run_stage("gate", ["scores"])
         outlet_events[ML].extra = scored

@@ -37,15 +37,15 @@ def transform() -> None:
 
     @task.short_circuit(
         pool=WRITER_POOL,
-        retries=0,
-        doc_md="Ends the run here if no sync has finished since the last one. A run by hand always goes on.",
+        doc_md="Ends the run here if no sync has finished since the last one, and that one came to a judgement. "
+        "A run by hand always goes on.",
     )
     def anything_new(dag_run: Any = None) -> bool:
         if dag_run.run_type == "manual":
             return True
         return bool(run_stage("anything_new")["new"])
 
-    @task(pool=WRITER_POOL, retries=0, doc_md="Great Expectations on the landed rows.")
+    @task(pool=WRITER_POOL, doc_md="Great Expectations on the landed rows.")
     def gate_raw() -> dict[str, Any]:
         return run_stage("gate", ["raw"])
 
@@ -57,7 +57,7 @@ def transform() -> None:
     def gold() -> dict[str, Any]:
         return run_stage("build", "gold")
 
-    @task(pool=WRITER_POOL, retries=0, outlets=[GOLD], doc_md="Great Expectations on gold.")
+    @task(pool=WRITER_POOL, outlets=[GOLD], doc_md="Great Expectations on gold.")
     def gate_gold() -> dict[str, Any]:
         return run_stage("gate", ["gold"])
 

@@ -56,8 +56,10 @@ def results(
         con.close()
     late = {
         (source, stream): f"{source}.{stream} is complete only through {through:%Y-%m-%d %H:%M}"
+        if through
+        else f"{source}.{stream} has never been complete"
         for source, stream, through, is_late in streams
-        if is_late
+        if is_late or through is None
     }
     missing: dict[tuple[str, str], list[str]] = {}
     for source, stream, day, state in gaps:

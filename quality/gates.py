@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from quality.expectations import CheckResult
 from quality.suites.gold import Table
-from warehouse import clock, duck, ledger, locks, spark, spark_session
+from warehouse import clock, duck, ledger, loads, locks, spark, spark_session
 from warehouse.errors import CallError, GateRefused, WarehouseError
 from warehouse.failpoints import hit
 from warehouse.ledger import GATES
@@ -113,14 +113,14 @@ def _run_raw(settings: Settings, now: datetime, run_id: str) -> list[CheckResult
     from quality.suites import raw
 
     passed = ledger.latest_checks(settings, passed_only=True).get("raw")
-    passed_scope = json.loads(passed.scope) if passed and passed.scope else {}
+    passed_scope = loads.from_text(passed.scope if passed else None)
     # taken before the check: what lands meanwhile belongs to the next run
     scope = raw.landing_scope(settings)
     docs_dir = _docs_dir(settings, "raw")
     with closing(DuckDBEvaluator(threads=settings.threads, docs_dir=docs_dir)) as opened:
         results = opened.run_all("raw", raw.suites(opened, settings, now, passed_scope))
         opened.build_docs()
-    _checked(settings, "raw", run_id, results, json.dumps(scope, sort_keys=True))
+    _checked(settings, "raw", run_id, results, loads.as_text(scope))
     return results
 
 
@@ -152,9 +152,10 @@ def _run_gold(
         spark.open_session(settings) if on_spark else nullcontext() as session,
     ):
         tables = gold_tables(settings)
+        at = gold.moment(now, settings.reporting_timezone)
         for gate in gates:
             with _evaluator(settings, gate, tables, session) as opened:
-                results = opened.run_all(gate, modules[gate].suites(tables, now, off))
+                results = opened.run_all(gate, modules[gate].suites(tables, at, off))
                 opened.build_docs()
             if gate == "gold":
                 results += freshness.results(settings, tables, now, off)

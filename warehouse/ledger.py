@@ -12,7 +12,6 @@ calls it by hand.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from warehouse import duck, locks
+from warehouse import duck, loads, locks
 from warehouse.settings import Settings
 
 # The gates that must pass before a publish.
@@ -40,6 +39,7 @@ create table if not exists builds (
 );
 alter table builds add column if not exists taken_in varchar;
 alter table builds add column if not exists target varchar default 'duckdb';
+create table if not exists builds_begun (ordinal bigint, layer varchar, target varchar, ran_at timestamp);
 create table if not exists check_runs (
     run_id varchar, ordinal bigint, gate varchar, passed boolean, check_count bigint, failed_count
     bigint,
@@ -62,19 +62,19 @@ create table if not exists publishes (
 
 @dataclass(frozen=True)
 class Build:
-    """One finished build of one layer; `taken_in` is the highest load id per source that it read."""
+    """One finished build of one layer; `taken_in` is how far it read the landing file of each source."""
 
     build_id: str
     ordinal: int
     layer: str
     finished_at: datetime
     ran_at: datetime
-    taken_in: Mapping[str, int]
+    taken_in: Mapping[str, loads.Reach]
 
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One run of one gate; `scope` is what it looked at (the raw gate: highest load id per source, as JSON)."""
+    """One run of one gate; `scope` is what it looked at (the raw gate: `loads.as_text`)."""
 
     run_id: str
     ordinal: int
@@ -118,7 +118,7 @@ def record_build(
     finished_at: datetime,
     *,
     is_full_refresh: bool = False,
-    taken_in: Mapping[str, int] | None = None,
+    taken_in: Mapping[str, loads.Reach] | None = None,
 ) -> str:
     """Write down that layers of the warehouse have just been rebuilt.
 
@@ -127,7 +127,7 @@ def record_build(
         layers: One or more of bronze, silver, gold, ml, after_ml.
         finished_at: `clock.now`.
         is_full_refresh: Whether the layer was built from nothing.
-        taken_in: Highest load id per source that it read; nothing for a layer that reads no landing.
+        taken_in: How far it read the landing file of each source; nothing for a layer that reads none.
 
     Returns:
         The build's id.
@@ -144,11 +144,34 @@ def record_build(
                     is_full_refresh,
                     naive(finished_at),
                     wall_clock(),
-                    json.dumps(dict(taken_in or {})),
+                    loads.as_text(taken_in or {}),
                     settings.target,
                 ],
             )
     return build_id
+
+
+def record_begun(settings: Settings, layer: str) -> None:
+    """Write down that a layer is about to be rebuilt: where that comes to no end, its tables are of two builds."""
+    with ops(settings) as con:
+        con.execute(
+            "insert into builds_begun values (nextval('ordinal'), ?, ?, ?)",
+            [layer, settings.target, wall_clock()],
+        )
+
+
+def unfinished(settings: Settings) -> list[str]:
+    """Layers of this target whose last build did not come to its end."""
+    if not settings.ops_db.exists():
+        return []
+    with ops(settings) as con:
+        rows = con.execute(
+            "select begun.layer from builds_begun as begun left join builds as ended using (layer, target) "
+            "where target = ? group by layer "
+            "having max(begun.ordinal) > coalesce(max(ended.ordinal), 0) order by layer",
+            [settings.target],
+        ).fetchall()
+    return [layer for (layer,) in rows]
 
 
 def builds(settings: Settings) -> list[Build]:
@@ -161,7 +184,7 @@ def builds(settings: Settings) -> list[Build]:
             "qualify row_number() over (partition by layer order by ordinal desc) = 1 order by ordinal",
             [settings.target],
         ).fetchall()
-    return [Build(*row[:-1], json.loads(row[-1] or "{}")) for row in rows]
+    return [Build(*row[:-1], loads.from_text(row[-1])) for row in rows]
 
 
 def record_check(
@@ -293,6 +316,8 @@ def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
     """
     newest = builds(settings)
     checks = latest_checks(settings)
+    # silver's tables are not what readers get: who built on them began too
+    broken = [layer for layer in unfinished(settings) if layer != "silver"]
     reasons: dict[str, str] = {}
     for gate in gates:
         run = checks.get(gate)
@@ -307,6 +332,10 @@ def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
             if unseen := _loads_unseen(newest, run):
                 reasons[gate] = f"loads of {', '.join(unseen)} were built in that it has not seen"
             continue
+        half_built = [layer for layer in broken if gate != "gold" or layer not in AFTER_GOLD]
+        if half_built:
+            reasons[gate] = f"the last build of layer {half_built[-1]} did not finish"
+            continue
         relevant = [build for build in newest if gate != "gold" or build.layer not in AFTER_GOLD]
         later = [build for build in relevant if build.ordinal > run.ordinal]
         if not relevant:
@@ -316,17 +345,30 @@ def standing(settings: Settings, gates: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
+def unjudged(settings: Settings) -> str:
+    """Why what was taken in last has not been through gold's gate, in words; empty where it has, well or not."""
+    ended = {build.layer: build.ordinal for build in builds(settings)}
+    if broken := [layer for layer in unfinished(settings) if layer not in AFTER_GOLD]:
+        return f"the last build of layer {broken[0]} did not finish"
+    if ended.get("silver", 0) > ended.get("gold", 0):
+        return "gold was not built since silver"
+    gate = latest_checks(settings).get("gold")
+    if ended.get("gold", 0) > (gate.ordinal if gate else 0):
+        return "gate gold has not looked at the last build"
+    return ""
+
+
 def _loads_unseen(newest: Sequence[Build], run: CheckRun) -> list[str]:
     """Sources of which a build took in loads that landed after the raw gate had looked."""
-    seen = json.loads(run.scope) if run.scope else None
-    if seen is None:
+    if not run.scope:
         return []
+    seen = loads.from_text(run.scope)
     return sorted(
         {
             source
             for build in newest
-            for source, load_id in build.taken_in.items()
-            if load_id > seen.get(source, 0)
+            for source, taken in build.taken_in.items()
+            if taken.is_beyond(seen.get(source, loads.Reach(0)))
         }
     )
 

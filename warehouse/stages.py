@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from warehouse import clock
+from warehouse import clock, locks
 from warehouse.errors import NothingToDo, WarehouseError
+from warehouse.loads import Reach, reach
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
@@ -64,21 +65,36 @@ def ingest(
 
 
 def anything_new(settings: Settings, say: Say) -> Figures:
-    """Whether any sync has finished since the last build that took landing in.
+    """Whether any sync has finished since the last build that took landing in, or that build came to no judgement.
 
+    Instants are looked at for being others, not later: a clock may have been set back.
     On the first day there is nothing to build before every source that is on has landed: the gate would refuse it.
     """
-    from ingestion.destination.opening import last_sync_at
-    from warehouse.ledger import builds
+    from warehouse import ledger
 
-    built = {build.layer: build.ran_at.replace(tzinfo=UTC) for build in builds(settings)}
-    synced = [at for source in SOURCES if (at := last_sync_at(source, settings)) is not None]
-    say(f"last sync {max(synced, default=None)}, last build {built.get('silver')}")
     if missing := [spec.name for spec in SOURCES.values() if _is_awaited(spec, settings)]:
         say(f"waiting for the first sync of {', '.join(missing)}")
         return {"new": False}
-    new = bool(synced) and ("gold" not in built or max(synced) > built["silver"])
-    return {"new": new}
+    built = {build.layer: build for build in ledger.builds(settings)}
+    taken_in = built["silver"].taken_in if "silver" in built else {}
+    synced = [
+        source
+        for source in SOURCES
+        if _synced_at(source, settings) != taken_in.get(source, Reach(0)).synced_at
+    ]
+    waiting = ledger.unjudged(settings)
+    say(
+        f"synced since the last build: {', '.join(synced) or 'none'}; {waiting or 'gold was judged'}"
+    )
+    return {"new": bool(synced or waiting)}
+
+
+def _synced_at(source: str, settings: Settings) -> str | None:
+    path = settings.landing(source)
+    if not path.exists():
+        return None
+    with locks.hold(path, what="looking for syncs", timeout=settings.lock_timeout):
+        return reach(source, settings).synced_at
 
 
 def _is_awaited(spec: SourceSpec, settings: Settings) -> bool:

@@ -130,7 +130,7 @@ def _build_layer(
 ) -> BuildResult:
     with ExitStack() as locks:
         held = [lock]
-        taken_in: dict[str, int] = {}
+        taken_in: dict[str, loads.Reach] = {}
         if layer.reads_landing:
             from ingestion.destination.opening import ensure
 
@@ -142,7 +142,7 @@ def _build_layer(
                     held.append(
                         locks.enter_context(hold(landing, what=what, timeout=settings.lock_timeout))
                     )
-                taken_in[source] = loads.last_load_id(source, settings)
+                taken_in[source] = loads.reach(source, settings)
             if settings.target == spark.TARGET:
                 # dbt reads it to the layer's end: an export meanwhile would show it two moments
                 locks.enter_context(lake.hold_raw(settings, what))
@@ -169,6 +169,7 @@ def _build_layer(
         # what an earlier start found is not what this one finds
         results = target / "run_results.json"
         results.unlink(missing_ok=True)
+        ledger.record_begun(settings, layer.name)
         try:
             dbt(command, target=name, locks=held)
         except WarehouseError:
@@ -213,7 +214,7 @@ def _premises(settings: Settings, layer: Layer) -> str:
     changed.
     """
     if layer.reads_landing:
-        landed = {source: str(loads.first_load_at(source, settings)) for source in SOURCES}
+        landed = {source: loads.reach(source, settings).began_at for source in SOURCES}
     else:
         below = _premises_file(settings, "silver")
         landed = json.loads(below.read_text())["landed"] if below.exists() else {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -36,15 +35,6 @@ def ensure(source: str, settings: Settings) -> Path:
     """
     with opened(source, settings):
         return settings.landing(source)
-
-
-def last_sync_at(source: str, settings: Settings) -> datetime | None:
-    """When the last sync of a source ended, well or not; None if there was none."""
-    if not settings.landing(identifier(source)).exists():
-        return None
-    with opened(source, settings) as landing:
-        rows = landing.con.execute("select max(ended_at) from landing.syncs").fetchall()
-    return rows[0][0].replace(tzinfo=UTC) if rows[0][0] else None
 
 
 @contextmanager

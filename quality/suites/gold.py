@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from quality.expectations import (
     NO_ROWS,
@@ -80,17 +81,36 @@ AFTER_ML_PREFIXES = (
 )  # fmt: skip
 
 
-def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str]) -> list[Suite]:
+@dataclass(frozen=True)
+class Moment:
+    """The instant of a check.
+
+    Attributes:
+        now: `clock.now`, naive UTC.
+        today: The newest day that a column of days may name.
+    """
+
+    now: datetime
+    today: date
+
+
+def moment(now: datetime, zone: str) -> Moment:
+    """Days are those of the reporting calendar; a source's own may be UTC's, whichever is later."""
+    local = now.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    return Moment(now, max(local.date(), now.date()))
+
+
+def suites(tables: Mapping[str, Table], at: Moment, sources_off: Sequence[str]) -> list[Suite]:
     """The suites of all gold tables but the scores.
 
     Args:
         tables: Gold as it stands.
-        now: `clock.now`, naive UTC.
+        at: When it is looked at.
         sources_off: Sources that are off in real mode: what needs them may be missing or empty.
     """
     names = [*PROMISES, *sorted(set(tables) - set(PROMISES))]
     return [
-        suite_of(name, tables, now, PROMISES.get(name, Promise()), sources_off)
+        suite_of(name, tables, at, PROMISES.get(name, Promise()), sources_off)
         for name in names
         if not is_after_ml(name)
     ]
@@ -104,7 +124,7 @@ def is_after_ml(name: str) -> bool:
 def suite_of(
     name: str,
     tables: Mapping[str, Table],
-    now: datetime,
+    at: Moment,
     promise: Promise,
     sources_off: Sequence[str],
 ) -> Suite:
@@ -122,7 +142,7 @@ def suite_of(
                 label, label, ("", ""), error="the table is missing; run `warehouse build`"
             )
         return Suite(label, label, ("", ""), note="not built in this project's present form")
-    checks = [*_generic(table, tables, now, promise, is_off=bool(off))]
+    checks = [*_generic(table, tables, at, promise, is_off=bool(off))]
     if promise.columns:
         checks.append(has_columns(promise.columns))
     day = day_column(table)
@@ -130,7 +150,7 @@ def suite_of(
         query = check.arguments.get("unexpected_rows_query", "")
         if "{day}" in query and day is None:
             continue
-        filled = query.replace("{day}", day or "").replace("{now}", f"timestamp '{now}'")
+        filled = query.replace("{day}", day or "").replace("{now}", f"timestamp '{at.now}'")
         if filled != query:
             check = replace(check, arguments={"unexpected_rows_query": filled})  # noqa: PLW2901
         if _can_run(check, table, tables):
@@ -160,7 +180,7 @@ def _can_run(check: Check, table: Table, tables: Mapping[str, Table]) -> bool:
 
 
 def _generic(
-    table: Table, tables: Mapping[str, Table], now: datetime, promise: Promise, *, is_off: bool
+    table: Table, tables: Mapping[str, Table], at: Moment, promise: Promise, *, is_off: bool
 ) -> list[Check]:
     checks: list[Check] = []
     if not (promise.may_be_empty or is_off):
@@ -177,8 +197,8 @@ def _generic(
                 advice="a sudden drop: look for a source that lost its history; `warehouse status`",
             )
         )
-    checks += _keys(table, tables, now, promise)
-    checks += _instants(table, now)
+    checks += _keys(table, tables, at.today, promise)
+    checks += _instants(table, at)
     if table.has("currency"):
         checks.append(
             no_rows(
@@ -193,13 +213,11 @@ def _generic(
     return checks
 
 
-def _keys(
-    table: Table, tables: Mapping[str, Table], now: datetime, promise: Promise
-) -> list[Check]:
+def _keys(table: Table, tables: Mapping[str, Table], today: date, promise: Promise) -> list[Check]:
     checks: list[Check] = []
     where, scope = "", ""
     if table.rows > BIG_TABLE and table.has("date_partition"):
-        where = f"date_partition >= date '{now.date()}' - {NEWEST_DAYS}"
+        where = f"date_partition >= date '{today}' - {NEWEST_DAYS}"
         scope = f"in the newest {NEWEST_DAYS} days"
     keys = [["id"]] if table.has("id") else []
     if promise.grain and table.has(*promise.grain):
@@ -224,7 +242,7 @@ def _keys(
     return checks
 
 
-def _instants(table: Table, now: datetime) -> list[Check]:
+def _instants(table: Table, at: Moment) -> list[Check]:
     checks = []
     if table.name in {"dim_date", "forecasts"}:
         return checks
@@ -232,7 +250,7 @@ def _instants(table: Table, now: datetime) -> list[Check]:
         kind = table.columns.get(name, "")
         if not kind.startswith(("TIMESTAMP", "DATE")):
             continue
-        bound = f"date '{now.date()}'" if kind == "DATE" else f"timestamp '{now}'"
+        bound = f"date '{at.today}'" if kind == "DATE" else f"timestamp '{at.now}'"
         checks.append(
             no_rows(
                 f"{name} is not in the future",

@@ -27,7 +27,7 @@ class Promise:
         checks: What its meaning demands.
         sources: Without any of these sources the table may be empty.
         of_customers: Where no source brings customers, the table may be empty.
-        may_be_empty: A young company may have none of it.
+        may_be_empty: A company may have none of it: it is young, pays nothing yet, has no desk.
         required: The gate fails where the table is missing.
     """
 
@@ -51,7 +51,7 @@ select m.customer_id, m.currency, m.month, m.closing_mrr_minor, coalesce(sum(v.a
 from gold.fact_customer_months as m
 left join gold.fact_mrr_movements as v
     on v.customer_id = m.customer_id and v.currency = m.currency
-    and v.occurred_at < cast(m.month as timestamp) + interval 1 month
+    and cast(v.date_partition as timestamp) < cast(m.month as timestamp) + interval 1 month
 where (select count(*) from {batch}) >= 0
 group by m.customer_id, m.currency, m.month, m.closing_mrr_minor
 having m.closing_mrr_minor <> coalesce(sum(v.amount_minor), 0)
@@ -114,11 +114,11 @@ where coalesce(f.amount_minor, 0) <> coalesce(k.net_minor, 0)
 _CUSTOMER_MRR = """
 select c.customer_id, c.mrr_minor, m.moved
 from {batch} as c
-join (
+left join (
     select customer_id, sum(amount_minor) as moved, count(distinct currency) as currencies
     from gold.fact_mrr_movements group by customer_id
-) as m on m.customer_id = c.customer_id and m.currencies = 1
-where c.mrr_minor <> m.moved
+) as m on m.customer_id = c.customer_id
+where (m.currencies = 1 or m.currencies is null) and c.mrr_minor <> coalesce(m.moved, 0)
 """
 
 _MRR_NOW = """
@@ -132,6 +132,12 @@ full join (
     where month = (select max(month) from gold.fact_customer_months) group by customer_id, currency
 ) as m on m.customer_id = h.customer_id and m.currency = h.currency
 where coalesce(h.mrr_minor, 0) <> coalesce(m.closing_minor, 0)
+"""
+
+# Revenue may be none at all; where an invoice was paid it is not.
+_PAID_WITHOUT_REVENUE = """
+select stripe_invoice_id, amount_paid_minor from gold.fact_invoices
+where amount_paid_minor > 0 and (select count(*) from {batch}) = 0
 """
 
 # A source that is this far behind is said to be late; that is no reason not to publish (CONTRACT §7).
@@ -192,7 +198,7 @@ PROMISES: dict[str, Promise] = {
             "id", "customer_id", "subscription_id", "amount", "currency", "revenue_type", "billing_period_start",
             "billing_period_end", "processed_at", "stripe_invoice_id",
         ),
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             in_set("revenue_type", REVENUE_TYPES),
             not_null("revenue_type"),
@@ -204,11 +210,15 @@ PROMISES: dict[str, Promise] = {
                 "select id, amount, amount_minor from {batch} where sign(amount) <> sign(amount_minor)",
                 "accuracy", needs=("gold.fact_revenue.amount_minor",),
             ),
+            no_rows(
+                "there is revenue where an invoice was paid",
+                _PAID_WITHOUT_REVENUE, "completeness", needs=("gold.fact_invoices.amount_paid_minor",), advice=REBUILD,
+            ),
         ),
     ),
     "fact_mrr_movements": Promise(
         columns=("id", "customer_id", "currency", "movement_type", "amount_minor", "occurred_at"),
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             not_null("movement_type"),
             not_null("amount_minor"),
@@ -224,7 +234,7 @@ PROMISES: dict[str, Promise] = {
     ),
     "fact_customer_months": Promise(
         grain=("customer_id", "month", "currency"),
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             between("closing_mrr_minor", 0),
             _bridge_row("fact_customer_months", "customer_id, month", "closing_mrr_minor", "minor", has_fx=False),
@@ -233,7 +243,7 @@ PROMISES: dict[str, Promise] = {
                 _BRIDGE, "accuracy", column="closing_mrr_minor",
                 needs=(
                     "gold.fact_mrr_movements.amount_minor", "gold.fact_mrr_movements.currency",
-                    "gold.fact_mrr_movements.occurred_at", "gold.fact_customer_months.currency",
+                    "gold.fact_mrr_movements.date_partition", "gold.fact_customer_months.currency",
                     "gold.fact_customer_months.closing_mrr_minor", "gold.fact_customer_months.month",
                 ),
                 advice=REBUILD,
@@ -256,7 +266,7 @@ PROMISES: dict[str, Promise] = {
     "fact_mrr_history": Promise(
         required=False,
         grain=("subscription_id", "subscription_item_id", "valid_from"),
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             between("mrr_minor", 0),
             no_rows(
@@ -273,7 +283,7 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "dim_customer_months": Promise(
-        required=False, grain=("customer_id", "month"), sources=("stripe",)
+        required=False, grain=("customer_id", "month"), sources=("stripe",), may_be_empty=True
     ),
     "fact_customer_retention": Promise(
         required=False,
@@ -326,7 +336,7 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "fact_support_tickets": Promise(
-        sources=("support",),
+        sources=("support",), may_be_empty=True,
         checks=(
             no_rows(
                 "a ticket is not solved before it was made",
@@ -339,9 +349,9 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "fact_subscription_events": Promise(sources=("stripe",)),
+    "fact_subscription_events": Promise(sources=("stripe",), may_be_empty=True),
     "fact_marketing_spend": Promise(
-        sources=("inputs",), checks=(between("spend_minor", 0), between("clicks", 0)),
+        sources=("inputs",), may_be_empty=True, checks=(between("spend_minor", 0), between("clicks", 0)),
     ),
     "fact_experiment_exposures": Promise(may_be_empty=True, sources=("product",)),
     "agg_api_usage_daily": Promise(
@@ -355,14 +365,14 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "kpi_mrr_monthly": Promise(
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             _bridge_row("kpi_mrr_monthly", "month_start_on", "mrr_reporting_minor", "reporting_minor", has_fx=True),
         ),
     ),
     "kpi_revenue_monthly": Promise(
         required=False,
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             no_rows(
                 "net revenue per currency and month = sum of fact_revenue",
@@ -375,10 +385,10 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "kpi_revenue_daily": Promise(required=False, sources=("stripe",)),
+    "kpi_revenue_daily": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_revenue_recognised_daily": Promise(
         required=False,
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             no_rows(
                 "recognised + deferred - unbilled = net revenue, per currency and day",
@@ -387,8 +397,8 @@ PROMISES: dict[str, Promise] = {
             ),
         ),
     ),
-    "fact_revenue_recognised_customer_months": Promise(required=False, sources=("stripe",)),
-    "fact_invoices": Promise(required=False, sources=("stripe",)),
+    "fact_revenue_recognised_customer_months": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "fact_invoices": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_dunning": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_payment_failures": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "fact_balance_transactions": Promise(required=False, sources=("stripe",), may_be_empty=True),
@@ -406,14 +416,14 @@ PROMISES: dict[str, Promise] = {
     ),
     "kpi_dunning_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "kpi_fees_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
-    "kpi_recognised_revenue_monthly": Promise(required=False, sources=("stripe",)),
-    "kpi_mrr_daily": Promise(required=False, sources=("stripe",)),
-    "kpi_retention_monthly": Promise(required=False, sources=("stripe",)),
-    "kpi_cohorts": Promise(required=False, sources=("stripe",)),
+    "kpi_recognised_revenue_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "kpi_mrr_daily": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "kpi_retention_monthly": Promise(required=False, sources=("stripe",), may_be_empty=True),
+    "kpi_cohorts": Promise(required=False, sources=("stripe",), may_be_empty=True),
     "kpi_revenue_by_dimension": Promise(
         required=False,
         grain=("month_start_on", "dimension", "value"),
-        sources=("stripe",),
+        sources=("stripe",), may_be_empty=True,
         checks=(
             in_set("dimension", ("plan", "industry", "tier", "country", "currency")),
             _bridge_row(
@@ -423,6 +433,7 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "metric_days": Promise(required=False),
+    "customer_features": Promise(required=False, of_customers=True),
     "kpi_acquisition_monthly": Promise(required=False, of_customers=True),
     "kpi_marketing_monthly": Promise(required=False, may_be_empty=True),
     "kpi_activity_by_dimension": Promise(required=False, of_customers=True),
@@ -452,9 +463,9 @@ PROMISES: dict[str, Promise] = {
     "kpi_feature_launches": Promise(
         required=False, sources=("usage",), of_customers=True, may_be_empty=True,
     ),
-    "kpi_support_daily": Promise(required=False, sources=("support",)),
-    "kpi_support_monthly": Promise(required=False, sources=("support",)),
-    "kpi_surveys_monthly": Promise(required=False, sources=("product",)),
+    "kpi_support_daily": Promise(required=False, sources=("support",), may_be_empty=True),
+    "kpi_support_monthly": Promise(required=False, sources=("support",), may_be_empty=True),
+    "kpi_surveys_monthly": Promise(required=False, sources=("product",), may_be_empty=True),
     "kpi_daily": Promise(
         of_customers=True,
         checks=(

@@ -97,20 +97,23 @@ MONEY: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
-def landing_scope(settings: Settings) -> dict[str, int]:
-    """Highest load id of each landing file that exists: what a run of this gate covers."""
+def landing_scope(settings: Settings) -> dict[str, loads.Reach]:
+    """How far each landing file that exists goes: what a run of this gate covers."""
     scope = {}
     for source in SOURCES:
         path = settings.landing(source)
         if not path.exists():
             continue
         with locks.hold(path, what="quality gate raw", timeout=settings.lock_timeout):
-            scope[source] = loads.last_load_id(source, settings)
+            scope[source] = loads.reach(source, settings)
     return scope
 
 
 def suites(
-    evaluator: DuckDBEvaluator, settings: Settings, now: datetime, passed_scope: Mapping[str, int]
+    evaluator: DuckDBEvaluator,
+    settings: Settings,
+    now: datetime,
+    passed_scope: Mapping[str, loads.Reach],
 ) -> list[Suite]:
     """Profile what landed and say what must hold of it.
 
@@ -118,7 +121,7 @@ def suites(
         evaluator: Open on a database in memory; the landing files are attached to it one after the other.
         settings: Where the landing files are, and which sources are on.
         now: `clock.now`, naive UTC.
-        passed_scope: Source → highest load id that a former run has passed.
+        passed_scope: Source → how far a former run has passed its file.
     """
     evaluator.execute(f"create schema if not exists {PROFILE_SCHEMA}")
     found: list[Suite] = []
@@ -137,7 +140,7 @@ def suites(
         with locks.hold(path, what="quality gate raw", timeout=settings.lock_timeout):
             evaluator.attach(path, f"landing_{source.name}")
             try:
-                since = _since(evaluator, source, passed_scope.get(source.name, 0))
+                since = _since(evaluator, source, passed_scope.get(source.name, loads.Reach(0)))
                 found.append(_source_suite(evaluator, settings, source, since))
                 found += [
                     _stream_suite(evaluator, settings, source, stream, now, since)
@@ -148,12 +151,14 @@ def suites(
     return found
 
 
-def _since(evaluator: DuckDBEvaluator, source: SourceSpec, passed: int) -> int:
+def _since(evaluator: DuckDBEvaluator, source: SourceSpec, passed: loads.Reach) -> int:
     """The load id after which rows are new to this gate."""
-    sql = f"select coalesce(max(load_id), 0) from landing_{source.name}.landing.loads"
-    highest = evaluator.execute(sql)[0][0]
-    # a landing file that was reset starts its load ids again: then everything is new
-    return passed if passed <= highest else 0
+    committed_at = evaluator.execute(
+        f"select min(committed_at) from landing_{source.name}.landing.loads where load_id = {passed.load_id}"
+    )[0][0]
+    # a landing file that was synced anew, or restored, has other loads under the same ids: then everything is new
+    is_same = committed_at is not None and passed.committed_at in (None, committed_at.isoformat())
+    return passed.load_id if is_same else 0
 
 
 def _source_suite(

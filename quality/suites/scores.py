@@ -7,23 +7,29 @@ Run: by `quality.gates`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from quality.expectations import Suite, between, in_set, no_rows, not_null
-from quality.suites.gold import AFTER_ML, Table, is_after_ml, suite_of
+from quality.suites.gold import AFTER_ML, Moment, Table, is_after_ml, suite_of
 from quality.suites.promises import UNKNOWN_CUSTOMER, Promise
 
 RISK_BANDS = ("Low", "Medium", "High", "Critical")
 
+# Scores are of the instant at which today began; customers are told as of now.
+_SCORED_AT = "select max(as_of) from gold.feature_dates"
+_THERE_BY_THEN = f"""
+select customer_id, signup_date from gold.dim_customers
+where customer_id <> '{UNKNOWN_CUSTOMER}' and coalesce(signup_date <= ({_SCORED_AT}), true)
+"""
+
 _BAND = "case when {p} < 0.2 then 'Low' when {p} < 0.5 then 'Medium' when {p} < 0.8 then 'High' else 'Critical' end"
 
 
-def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str]) -> list[Suite]:
+def suites(tables: Mapping[str, Table], at: Moment, sources_off: Sequence[str]) -> list[Suite]:
     """The suites of what is built after the ML step.
 
     Args:
         tables: Gold as it stands.
-        now: `clock.now`, naive UTC.
+        at: When it is looked at.
         sources_off: Sources that are off in real mode.
     """
     promises = {
@@ -35,6 +41,7 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
         "forecast_backtests": Promise(
             required=False, may_be_empty=True, checks=(between("share_inside", 0, 1),)
         ),
+        "kpi_churn_risk": Promise(required=False, sources=("stripe",), may_be_empty=True),
         "kpi_cohort_ltv": Promise(required=False, may_be_empty=True),
         # a company has to be two months old before anybody can have moved
         "segment_transitions": Promise(
@@ -48,7 +55,7 @@ def suites(tables: Mapping[str, Table], now: datetime, sources_off: Sequence[str
     }
     others = sorted(name for name in tables if is_after_ml(name) and name not in AFTER_ML)
     return [
-        suite_of(name, tables, now, promises.get(name, Promise(of_customers=True)), sources_off)
+        suite_of(name, tables, at, promises.get(name, Promise(of_customers=True)), sources_off)
         for name in [*AFTER_ML, *others]
     ]
 
@@ -82,8 +89,12 @@ def _churn(table: Table | None) -> Promise:
             "every paying customer is scored",
             "select customer_id, mrr from gold.dim_customers where mrr > 0 "
             f"and customer_id <> '{UNKNOWN_CUSTOMER}' "
-            f"and customer_id not in (select customer_id from {{batch}} where {latest})",
-            "completeness", column="customer_id", needs=("gold.dim_customers.mrr",),
+            f"and customer_id not in (select customer_id from {{batch}} where {latest}) "
+            # who began to pay today is scored tomorrow
+            f"and customer_id in (select customer_id from gold.fact_mrr_movements where occurred_at <= ({_SCORED_AT}) "
+            "group by customer_id, currency having sum(amount_minor) > 0)",
+            "completeness", column="customer_id",
+            needs=("gold.dim_customers.mrr", "gold.fact_mrr_movements.currency", "gold.feature_dates.as_of"),
             advice="run `warehouse score` after the last build",
         ),
     ]  # fmt: skip
@@ -101,7 +112,8 @@ def _churn(table: Table | None) -> Promise:
             )
         )  # fmt: skip
     columns = ("customer_id", *((probability,) if probability else ("churn_probability",)))
-    return Promise(columns=columns, checks=tuple(checks), of_customers=True)
+    # nobody may pay: that everybody who does is scored has a check of its own
+    return Promise(columns=columns, checks=tuple(checks), sources=("stripe",), may_be_empty=True)
 
 
 def _ltv(table: Table | None) -> Promise:
@@ -116,10 +128,8 @@ def _ltv(table: Table | None) -> Promise:
             between("predicted_reporting_minor", 0),
             no_rows(
                 "every customer has a lifetime value",
-                "select customer_id from gold.dim_customers "
-                f"where customer_id <> '{UNKNOWN_CUSTOMER}' "
-                f"and customer_id not in (select customer_id from {{batch}} where {latest})",
-                "completeness", column="customer_id",
+                f"{_THERE_BY_THEN} and customer_id not in (select customer_id from {{batch}} where {latest})",
+                "completeness", column="customer_id", needs=("gold.feature_dates.as_of",),
                 advice="run `warehouse score` after the last build",
             ),
             no_rows(
@@ -162,10 +172,8 @@ def _segments(table: Table | None) -> Promise:
         ),
         no_rows(
             "every customer has a segment",
-            "select customer_id from gold.dim_customers "
-            f"where customer_id <> '{UNKNOWN_CUSTOMER}' "
-            f"and customer_id not in (select customer_id from {{batch}} where {latest})",
-            "completeness", column="customer_id",
+            f"{_THERE_BY_THEN} and customer_id not in (select customer_id from {{batch}} where {latest})",
+            "completeness", column="customer_id", needs=("gold.feature_dates.as_of",),
             advice="run `warehouse score` after the last build",
         ),
     ]  # fmt: skip

@@ -100,11 +100,8 @@ class Api:
 
         def quiet():
             before = states()
-            # publish starts on two assets together: with one of them it rests
-            about_to_start = (
-                self.queued_assets("transform")
-                or self.queued_assets("score_models")
-                or self.queued_assets("publish") > 1
+            about_to_start = any(
+                self.queued_assets(dag) for dag in ("transform", "score_models", "publish")
             )
             # the same runs before and after: none was started while we looked at the queues
             at_rest = not about_to_start and not {"queued", "running"} & set(before.values())

@@ -55,7 +55,7 @@ select md5(stripe_invoice_id) as id, * from (values
     ('acc_bob', 'sub_2', 50.00, 5000, 'EUR', 'subscription', timestamp '2025-01-06', timestamp '2025-02-06', timestamp '2025-01-06', 'in_3')
 ) as t(customer_id, subscription_id, amount, amount_minor, currency, revenue_type, billing_period_start, billing_period_end, processed_at, stripe_invoice_id);
 create table gold.fact_mrr_movements as
-select md5(customer_id || occurred_at::varchar) as id, * from (values
+select md5(customer_id || occurred_at::varchar) as id, *, occurred_at::date as date_partition from (values
     ('acc_ada', 'USD', 'new', 10000::decimal(28, 6), timestamp '2025-01-05 00:00:00'),
     ('acc_ada', 'USD', 'expansion', 5000, timestamp '2025-02-05 00:00:00'),
     ('acc_bob', 'EUR', 'new', 5000, timestamp '2025-01-06 00:00:00'),
@@ -105,6 +105,8 @@ select md5(concat_ws('|', source, stream, date_day)) as id, *, timestamp '2025-0
 create table gold.kpi_customers_by_industry as
 select * from (values (date '2025-02-01', 'fintech', 6, 900.00::decimal(18, 2)), (date '2025-02-01', 'robotics', 1, 50.00))
     as t(month, industry, customer_count, mrr);
+create table gold.feature_dates as
+select md5('2025-03-01') as id, date '2025-03-01' as as_of_date, timestamp '2025-03-01' as as_of;
 create table gold.customer_churn_scores as
 select md5(customer_id) as id, * from (values
     ('acc_ada', 0.12::double, 'Low', timestamp '2025-02-28', 'usage falls'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -131,6 +131,83 @@ def test_each_planted_fault_in_scores_is_named(settings):
     assert failed(check("scores", settings)) == set(SCORE_FAULTS.values())
 
 
+DAN = (
+    ("insert into gold.dim_customers select md5('acc_dan'), 'acc_dan', 'dan@example.com', 'Dan', 'media', 'Team', "
+    "timestamp '{at}', null, 50, timestamp '{at}', timestamp '{at}'"),
+    ("insert into gold.fact_mrr_movements select 'dan', 'acc_dan', 'USD', 'new', 5000, timestamp '{at}', "
+    "date '2025-03-01'"),
+    "insert into gold.fact_customer_months select 'dan', 'acc_dan', date '2025-03-01', 'USD', 5000, 5000",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("at", "unscored"),
+    [
+        ("2025-03-01 00:35:00", set()),  # after the instant that today's scores are of
+        ("2025-02-28 23:59:00", {"every paying customer is scored", "every customer has a segment"}),
+    ],
+)  # fmt: skip
+def test_who_comes_today_is_scored_tomorrow(settings, at, unscored):
+    build_gold(settings, *(statement.format(at=at) for statement in DAN))
+    report = check("scores", settings.over(as_of=NOW + timedelta(hours=1)))
+    assert {expectation for _, expectation in failed(report)} == unscored
+
+
+def test_days_and_months_are_those_of_the_reporting_calendar(settings):
+    # in Tokyo 1 March has begun, and an expansion of late 31 January UTC is February's
+    tokyo = settings.over(
+        reporting_timezone="Asia/Tokyo", as_of=datetime(2025, 2, 28, 16, tzinfo=UTC)
+    )
+    changes = (
+        (
+            "update gold.fact_mrr_movements set occurred_at = '2025-01-31 15:31:00', date_partition = '2025-02-01' "
+            "where movement_type = 'expansion'"
+        ),
+        "update gold.fact_customer_health set date_partition = '2025-03-01'",
+    )
+    build_gold(tokyo, *changes)
+    assert failed(check("gold", tokyo)) == set()
+    # by UTC it is 28 February
+    build_gold(settings, *changes)
+    assert failed(check("gold", tokyo.over(reporting_timezone="UTC"))) == {
+        ("gold.fact_customer_health", "date_partition is not in the future"),
+        ("gold.feature_dates", "as_of_date is not in the future"),
+    }
+
+
+BEFORE_ITS_FIRST_INVOICE = (
+    "update gold.dim_customers set mrr = 0",
+    *(
+        f"delete from gold.{table}"
+        for table in (
+            "fact_revenue", "fact_mrr_movements", "fact_customer_months", "fact_subscription_events", "kpi_mrr_monthly",
+            "fact_support_tickets", "fact_marketing_spend", "customer_churn_scores",
+        )
+    ),
+)  # fmt: skip
+
+
+def test_a_company_before_its_first_invoice_passes_but_no_paid_invoice_is_lost(settings):
+    build_gold(settings, *BEFORE_ITS_FIRST_INVOICE)
+    assert check(["gold", "scores"], settings).passed
+    paid = "create table gold.fact_invoices as select 'in_1' as id, 'in_1' as stripe_invoice_id, 100 as amount_paid_minor"
+    build_gold(settings, *BEFORE_ITS_FIRST_INVOICE, paid)
+    assert failed(check("gold", settings)) == {
+        ("gold.fact_revenue", "there is revenue where an invoice was paid")
+    }
+
+
+def test_a_file_that_was_landed_anew_is_looked_at_whole(settings):
+    build_landing(settings)
+    check("raw", settings, enforce=True)
+    land(settings, "usage", "api_calls", "not json")  # an id that has passed
+    assert check("raw", settings).passed
+    con = duck.connect(settings.landing("usage"))
+    con.execute("update landing.loads set committed_at = '2025-03-01' where load_id = 1")
+    con.close()
+    assert failed(check("raw", settings)) == {("raw_usage.api_calls", "every row is a JSON object")}
+
+
 def test_each_planted_fault_in_landing_is_named(settings):
     build_landing(settings)
     call = RECORDS["usage", "api_calls"]
@@ -253,15 +330,15 @@ def test_source_that_is_off_in_real_mode_is_no_fault(tmp_path):
 @pytest.mark.parametrize(
     ("off", "must_have_rows"),
     [
-        ((), {"kpi_daily", "kpi_support_daily", "kpi_mrr_daily", "kpi_activation_monthly"}),
-        (("support", "product", "usage"), {"kpi_daily", "kpi_mrr_daily"}),
-        (("support", "product", "stripe", "inputs"), set()),
+        ((), {"kpi_daily", "kpi_usage_daily", "kpi_activation_monthly"}),
+        (("support", "product", "usage"), {"kpi_daily"}),
+        (("support", "product", "stripe", "inputs"), {"kpi_usage_daily"}),
     ],
 )
 def test_tables_that_live_on_a_source_that_is_off_may_be_empty(off, must_have_rows):
-    names = ("kpi_daily", "kpi_support_daily", "kpi_mrr_daily", "kpi_activation_monthly")
+    names = ("kpi_daily", "kpi_usage_daily", "kpi_support_daily", "kpi_activation_monthly")
     tables = {name: gold.Table(name, {"day": "DATE"}, rows=0) for name in names}
-    suites = gold.suites(tables, datetime(2025, 3, 1), off)
+    suites = gold.suites(tables, gold.moment(datetime(2025, 3, 1), "UTC"), off)
     asked = {
         suite.table.removeprefix("gold.")
         for suite in suites

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.quality.company import NOW, settings_of
-from warehouse import duck, ledger
+from warehouse import duck, ledger, loads
 
 GATES = ("raw", "gold", "scores")
 
@@ -76,12 +77,55 @@ def test_a_build_of_loads_that_the_raw_gate_has_not_seen_is_not_cleared(settings
     # usage's load 8 landed between the gate and the build
     checked = {"run_id": "r", "gate": "raw", "passed": True, "checked_at": NOW, "results": []}
     ledger.record_check(settings, **checked, scope='{"usage": 7, "stripe": 3}')
-    ledger.record_build(settings, "silver", NOW, taken_in={"usage": 8, "stripe": 3, "support": 0})
+    ledger.record_build(
+        settings,
+        "silver",
+        NOW,
+        taken_in={"usage": loads.Reach(8), "stripe": loads.Reach(3), "support": loads.Reach(0)},
+    )
     assert ledger.standing(settings, ["raw"]) == {
         "raw": "loads of usage were built in that it has not seen"
     }
     ledger.record_check(settings, **checked, scope='{"usage": 8, "stripe": 3}')
     assert ledger.standing(settings, ["raw"]) == {}
+
+
+def test_a_file_that_was_landed_anew_after_the_gate_is_not_cleared(settings):
+    seen = loads.Reach(7, "2025-02-28T01:00:00", began_at="2025-01-01T00:00:00")
+    ledger.record_check(
+        settings, run_id="r", gate="raw", passed=True, checked_at=NOW, results=[], scope=loads.as_text({"usage": seen})
+    )  # fmt: skip
+    for taken, is_clear in (
+        (seen, True),
+        (replace(seen, load_id=6, committed_at="2025-02-27T01:00:00"), True),
+        (replace(seen, load_id=1, began_at="2025-02-28T02:00:00"), False),
+        (replace(seen, committed_at="2025-02-28T02:00:00"), False),
+    ):
+        ledger.record_build(settings, "silver", NOW, taken_in={"usage": taken})
+        assert (ledger.standing(settings, ["raw"]) == {}) == is_clear, taken
+
+
+@pytest.mark.parametrize(
+    ("layer", "refused"), [("silver", set()), ("gold", {"gold", "scores"}), ("ml", {"scores"})]
+)
+def test_a_build_without_an_end_is_cleared_by_no_gate(settings, layer, refused):
+    for built in ("silver", "gold", "ml"):
+        ledger.record_begun(settings, built)
+        ledger.record_build(settings, built, NOW)
+    for gate in GATES:
+        passed(settings, gate)
+    assert ledger.standing(settings, GATES) == {}
+    ledger.record_begun(settings.over(target="spark"), layer)  # another warehouse
+    ledger.record_begun(settings, layer)
+    for gate in GATES:  # what it left half built may even pass
+        passed(settings, gate)
+    assert ledger.standing(settings, GATES) == dict.fromkeys(
+        refused, f"the last build of layer {layer} did not finish"
+    )
+    ledger.record_build(settings, layer, NOW)
+    for gate in GATES:
+        passed(settings, gate)
+    assert ledger.standing(settings, GATES) == {}
 
 
 def test_failed_run_is_told_by_its_check_and_a_later_pass_clears_it(settings):
