@@ -39,11 +39,12 @@ def export_gold(
     """
     if edition not in EDITIONS:
         raise CallError(f"no edition '{edition}'", f"editions are: {', '.join(EDITIONS)}")
-    path = current_file(settings, edition)
     today = clock.now(settings).date()
     folder = lake.folder(settings, "gold", form) / edition
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locks.hold(folder, what="lake export", timeout=settings.lock_timeout):
+        # looked up in here: another version may have come while this one waited for its turn
+        path = current_file(settings, edition)
         for left in folder.glob(".tmp-*"):
             shutil.rmtree(left)
         said = lake.read_manifest(folder)

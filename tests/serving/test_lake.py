@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_version_that_readers_went_back_to_is_current_and_not_written_again(se
     assert (done.written, done.unchanged) == (0, 2)
     assert file.stat().st_ino == written
     assert json.loads((folder / "manifest.json").read_text())["current"] == FIRST
+
+
+def test_an_export_that_waited_writes_the_version_of_its_turn(settings, monkeypatch):
+    publish(settings, FIRST, "1")
+
+    @contextmanager
+    def hold(*_, **__):
+        publish(settings, SECOND, "2")
+        yield
+
+    monkeypatch.setattr("serving.lake.locks.hold", hold)
+    export_gold(settings)
+    manifest = settings.lake_dir / "gold" / "restricted" / "manifest.json"
+    assert json.loads(manifest.read_text())["current"] == SECOND
 
 
 def test_a_table_that_a_version_has_no_more_goes_from_delta(settings):
