@@ -33,7 +33,7 @@ def sql(
     ),
     output: Path = typer.Option(None, "--output", "-o", help="Write the answer to this file."),
     edition: str = typer.Option(
-        "restricted", help="restricted (all columns) or analyst (pseudonyms, no PII)."
+        None, help="restricted (all columns; the default) or analyst (pseudonyms, no PII)."
     ),
     limit: int = typer.Option(100_000, min=1, help="Most rows to return."),
 ) -> None:
@@ -42,6 +42,12 @@ def sql(
     from serving.sql import FORMS, render
     from warehouse.cli import tables
 
+    if landing and edition:
+        raise CallError(
+            "--landing has no editions: it shows all that the source said, persons too",
+            "leave out --edition; without --landing the published version is asked",
+        )
+    edition = edition or "restricted"
     settings = settings_for()
     asked = _asked(settings, query, file, question)
     form = form or (output.suffix.removeprefix(".") if output else "table")
