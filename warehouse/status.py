@@ -51,7 +51,7 @@ def status(settings: Settings) -> dict[str, Any]:
     ]  # fmt: skip
     gates = _gates(settings)
     published = _published(settings)
-    gaps = _gaps(published)
+    gaps, damage = _gaps(published)
     now = clock.now(settings)
     return {
         "now": now,
@@ -62,7 +62,8 @@ def status(settings: Settings) -> dict[str, Any]:
         "gates": gates,
         "published": published,
         "gaps": gaps,
-        "lines": _lines(settings, now, builds, gates, published) + _gap_lines(gaps, published),
+        "lines": _lines(settings, now, builds, gates, published)
+        + ([damage] if damage else _gap_lines(gaps, published)),
     }
 
 
@@ -151,17 +152,20 @@ def _published(settings: Settings) -> dict[str, Any] | None:
     return {"version": current.name, "path": str(current.path), "kept": versions(settings)}
 
 
-def _gaps(published: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _gaps(published: dict[str, Any] | None) -> tuple[list[dict[str, Any]], str]:
+    """The published ledger's gaps; or none, and why they can't be read."""
     if published is None:
-        return []
-    with duck.connect(Path(published["path"]) / "restricted.duckdb", read_only=True) as con:
-        try:
+        return [], ""
+    try:
+        with duck.connect(Path(published["path"]) / "restricted.duckdb", read_only=True) as con:
             rows = con.execute(_GAPS).fetchall()
-        except duckdb.CatalogException:  # a version from before there was a ledger
-            return []
-    return [
-        dict(zip(("source", "stream", "state", "from", "to"), row, strict=True)) for row in rows
-    ]
+    except duckdb.CatalogException:  # a version from before there was a ledger
+        return [], ""
+    except (WarehouseError, duckdb.Error) as error:
+        said = str(error).splitlines()[0]
+        return [], f"the published version is damaged, `warehouse publish` makes it anew: {said}"
+    names = ("source", "stream", "state", "from", "to")
+    return [dict(zip(names, row, strict=True)) for row in rows], ""
 
 
 def _gap_lines(gaps: list[dict[str, Any]], published: dict[str, Any] | None) -> list[str]:

@@ -58,6 +58,21 @@ def test_after_a_run(settings):
     ]
 
 
+@pytest.mark.parametrize("left", [None, 0, 0.5])
+def test_a_damaged_version_is_said_and_all_else_is_shown(settings, left):
+    build_gold(settings)
+    pass_gates(settings)
+    file = publish(settings).path / "restricted.duckdb"
+    whole = file.read_bytes()
+    file.unlink()
+    if left is not None:
+        file.write_bytes(whole[: int(len(whole) * left)])
+    report = status(settings)
+    assert report["gaps"] == []
+    assert len(report["gates"]) == 3
+    assert report["lines"][-1].startswith("the published version is damaged, `warehouse publish`")
+
+
 def test_failed_sync_and_damaged_file_are_told(settings):
     build_landing(settings)
     con = duck.connect(settings.landing("stripe"))
