@@ -10,6 +10,7 @@ Run: `warehouse notebooks`; in Airflow after each publish.
 
 from __future__ import annotations
 
+import html
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +115,14 @@ def page(book: NotebookNode) -> str:
     title = next(
         (cell.source.splitlines()[0].lstrip("# ") for cell in book.cells if cell.source), ""
     )
-    return _PAGE.format(title=title, body=body)
+    return _PAGE.format(title=html.escape(title), body=body)
 
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{title}</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }}

@@ -32,7 +32,7 @@ GOLD = """
 alter table gold.fact_mrr_movements add column amount_reporting decimal(28, 6);
 update gold.fact_mrr_movements set amount_reporting = amount_reporting_minor / 100;
 create or replace table gold.dim_customers as
-    select *, 'Company ' || customer_id as company_name, 'USD' as currency, 1.0 as mrr from gold.dim_customers;
+    select *, 'Company <b>' || customer_id || '</b>' as company_name, 'USD' as currency, 1.0 as mrr from gold.dim_customers;
 create table gold.kpi_mrr_monthly as
 with months as (
     select month::date as month_start_on, month < timestamp '2025-06-01' as is_complete
@@ -116,6 +116,14 @@ def test_committed_without_outputs(path: Path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_name_of_the_data_becomes_markup(path: Path):
+    """A Styler escapes nothing unless it is told to."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert cell.source.count('escape="html"') == cell.source.count(".style.")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_reads_published_gold_alone(path: Path):
     code = "\n".join(
         cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
@@ -144,7 +152,8 @@ def test_churn_shows_the_scores_of_gold(executed, published):
         "select customer_id, recommended_action, model_version from gold.customer_churn_scores where is_latest "
         "order by mrr_at_risk_reporting_minor desc, customer_id limit 1",
     ).rows[0]
-    assert f"Company {first[0]}" in text
+    assert f"Company &lt;b&gt;{first[0]}&lt;/b&gt;" in text
+    assert f"<b>{first[0]}" not in text
     assert first[1] in text
     assert first[2] in text
     assert "nobody_churns" in text

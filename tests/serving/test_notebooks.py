@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -62,6 +63,29 @@ def test_a_page_lies_beside_the_edition_it_shows(settings, tmp_path):
     assert "<title>answers</title>" in text
     assert "4711 EUR False" in text
     assert (page.stat().st_mode & 0o777, page.parent.stat().st_mode & 0o777) == (0o640, 0o700)
+
+
+HOSTILE = """
+import pandas as pd
+name = '<img src="https://evil.example/x.png" onerror=alert(1)>'
+pd.DataFrame({"company": [name]}).style.format(escape="html")
+"""
+
+
+def test_a_page_runs_nothing_and_loads_nothing_whatever_a_notebook_shows(settings, tmp_path):
+    publish(settings, "v000001", 1)
+    books = tmp_path / "books"
+    notebook(books, "names", HOSTILE)
+    title = "</title><script>alert(1)</script>"
+    book = nbformat.read(books / "names.ipynb", as_version=4)
+    book.cells[0].source = f"# {title}"
+    nbformat.write(book, books / "names.ipynb")
+    (page,) = notebooks.render(settings, folder=books).pages
+    head = page.read_text().partition("</head>")[0]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in head
+    assert f"<title>{html.escape(title)}</title>" in head
+    assert "&lt;img src=" in page.read_text()
+    assert "<img" not in page.read_text()
 
 
 def test_one_that_fails_is_named_in_one_line_and_takes_nothing_down(settings, tmp_path):
