@@ -35,8 +35,8 @@ EDITIONS = ("restricted", "analyst")
 FORMS = ("csv", "json", "parquet")
 SECONDS = 60.0
 ROWS = 100_000
-# A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that begins so for a formula, or looks for one behind it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
 
 
@@ -294,15 +294,16 @@ def to_csv(table: Table) -> str:
 def _safe_cell(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | Decimal):
         return _plain(value)
-    text = str(_plain(value))
+    # a lone carriage return is a new row to a spreadsheet, and csv.writer doesn't quote it
+    text = str(_plain(value)).replace("\r\n", "\n").replace("\r", "\n")
     return "'" + text if text.startswith(_FORMULA) else text
 
 
 def to_json(table: Table) -> str:
-    """A JSON list of objects; decimals as text, so that no digit is lost."""
+    """A JSON list of objects; decimals as text, so that no digit is lost, and a name that repeats gets a number."""
+    names = told_apart(table.columns)
     rows = [
-        {column: _plain(value) for column, value in zip(table.columns, row, strict=True)}
-        for row in table.rows
+        {name: _plain(value) for name, value in zip(names, row, strict=True)} for row in table.rows
     ]
     return json.dumps(rows, ensure_ascii=False, default=str, indent=2) + "\n"
 
@@ -358,5 +359,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
     return value

@@ -143,6 +143,28 @@ def test_csv_defuses_formulas_and_keeps_numbers():
     assert [row[0] for row in rows[4:]] == ["'@cmd", "'-x", "'\tx"]
 
 
+def test_csv_has_a_row_a_row_whatever_breaks_lines_within_a_text():
+    texts = ["fine\r=1+1", "two\r\nlines", "\r=1+1", "\n=1+1"]
+    made = render(Table(["text"], [(text,) for text in texts]), "csv").decode()
+    assert "\r" not in made
+    rows = list(csv.reader(io.StringIO(made)))
+    assert rows == [["text"], ["fine\n=1+1"], ["two\nlines"], ["'\n=1+1"], ["'\n=1+1"]]
+
+
+def test_json_keeps_columns_of_one_name_and_any_key_of_a_map(settings):
+    answer = query(
+        settings,
+        "select 1 as id, 2 as id, map {date '2025-01-02': 1.50} as days, map {1.50: 1} as amounts, "
+        "map {{'a': date '2025-01-02'}: 1} as structs",
+    )
+    assert json.loads(render(answer, "json")) == [
+        {
+            "id": 1, "id_1": 2, "days": {"2025-01-02": "1.50"}, "amounts": {"1.50": 1},
+            "structs": {"key": [{"a": "2025-01-02"}], "value": [1]},
+        }
+    ]  # fmt: skip
+
+
 def test_json_keeps_every_digit():
     rows = json.loads(render(ODD, "json"))
     assert rows[0] == {
