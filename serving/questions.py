@@ -3,8 +3,10 @@
     -- title: Monthly recurring revenue by tier
     -- description: What customers of each tier pay a month, at each month's end.
     -- chart: {kind: line, x: month, y: mrr_usd, color: tier}
+    -- ---
     select …
 
+The head ends with the line `-- ---`; where a file has none, with its first line that is no comment.
 Those of the project lie in `serving/questions`; a person's own in `<home>/questions`, which win
 where both have a name.
 
@@ -28,7 +30,9 @@ from warehouse.settings import Settings
 SHIPPED = Path(__file__).with_suffix("")
 KINDS = ("line", "bar", "area", "point")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_HEAD = re.compile(r"(?:--[^\n]*\n)*")
+# Without it a comment at the beginning of the SQL would be taken for the head's.
+_END = "-- ---\n"
+_HEAD = re.compile(rf"(?:--[^\n]*\n)*?{_END}|(?:--[^\n]*\n)*")
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def _written(question: Question) -> str:
         allow_unicode=True,
         width=10_000,
     ).splitlines()
-    return "".join(f"-- {line}\n" for line in lines) + question.sql.strip() + "\n"
+    return "".join(f"-- {line}\n" for line in lines) + _END + question.sql.strip() + "\n"
 
 
 def _read(path: Path, *, is_own: bool) -> Question:
@@ -151,7 +155,9 @@ def _read(path: Path, *, is_own: bool) -> Question:
     head = found[0] if found else ""
     sql = text[len(head) :].strip()
     try:
-        said = yaml.safe_load(re.sub(r"^-- ?", "", head, flags=re.MULTILINE)) or {}
+        said = (
+            yaml.safe_load(re.sub(r"^-- ?", "", head.removesuffix(_END), flags=re.MULTILINE)) or {}
+        )
         return Question(
             path.stem,
             str(said.get("title") or path.stem),

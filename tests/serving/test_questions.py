@@ -46,6 +46,31 @@ def test_one_is_not_written_over_by_chance(settings):
     assert questions.find(settings, "plans").sql == "select 2"
 
 
+@pytest.mark.parametrize("first", ["-- of all plans", "-- title: hijack", "-- ---", "--"])
+def test_sql_that_begins_with_a_comment_is_kept_whole(settings, first):
+    asked = Question("plans", "Plans", f"{first}\nselect 1", "All of them.", Chart("bar", "a", "b"))
+    questions.save(settings, asked)
+    found = questions.find(settings, "plans")
+    assert (found.title, found.description, found.chart, found.sql) == (
+        asked.title,
+        asked.description,
+        asked.chart,
+        asked.sql,
+    )
+
+
+def test_a_head_without_its_last_line_is_read_as_before(settings):
+    questions.own_folder(settings).mkdir()
+    (questions.own_folder(settings) / "old.sql").write_text(
+        "-- title: Old\n-- description: 'Two\n\n--   lines'\n-- chart:\n--   kind: bar\n--   x: a\n--   y: b\nselect 1\n".replace(
+            "Two\n\n", "Two\n-- \n"
+        )
+    )
+    assert questions.find(settings, "old") == Question(
+        "old", "Old", "select 1", "Two\nlines", Chart("bar", "a", "b"), is_own=True
+    )
+
+
 @pytest.mark.parametrize("name", ["../plans", "a/b", "", "Plans", ".hidden", "x" * 64])
 def test_a_name_is_no_path(settings, name):
     with pytest.raises(CallError, match="no name for a question"):
