@@ -13,7 +13,8 @@ from serving.alerts import channels, log
 from serving.alerts.delivery import deliver
 from serving.alerts.log import Entry
 from serving.alerts.rules import FAILED_TASK
-from warehouse import clock
+from warehouse import clock, locks
+from warehouse.errors import LockTimeout
 from warehouse.ledger import naive
 from warehouse.settings import Settings
 
@@ -44,11 +45,20 @@ def task_failed(settings: Settings, *, dag: str, task: str, run: str, error: str
     body = f"{message}\nIts log is in Airflow; what to do: docs/runbook.md"
     with log.opened(settings) as con:
         log.write(con, [entry], [(entry, channel, message, body) for channel in set_up])
-        waiting = log.waiting(con)
-    _, undelivered = deliver(settings, waiting)
-    for line in undelivered:
+    for line in _deliver(settings):
         # the log has it; an alert that can't be delivered must not hide the failure itself
         logger.warning("the alert waits: %s", line)
+
+
+def _deliver(settings: Settings) -> list[str]:
+    """Send what waits, one process after the other: two at once would send each other's messages again."""
+    try:
+        with locks.hold(settings.home / "alerts", what="alerts", timeout=settings.lock_timeout):
+            with log.opened(settings) as con:
+                waiting = log.waiting(con)
+            return deliver(settings, waiting)[1]
+    except LockTimeout as error:
+        return [error.message]
 
 
 def trial_entry(settings: Settings) -> Entry:

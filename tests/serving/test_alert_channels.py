@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from serving.alerts.failures import task_failed, trial_entry
 from serving.alerts.rules import read_rules
 from tests.serving.alert_company import Company
 from tests.serving.receivers import mailbox, webhook
+from warehouse import locks
 from warehouse.settings import PROJECT_ROOT, Settings
 
 LAST = date(2025, 7, 27)
@@ -173,6 +175,34 @@ def test_a_failed_task_goes_to_slack_and_the_webhook(tmp_path, addresses, hook, 
         ("slack", told.replace("<", "&lt;").replace(">", "&gt;")), ("hook", told),
     ]  # fmt: skip
     assert mail.mails == []
+
+
+def test_tasks_that_fail_at_once_are_told_once_each(tmp_path, addresses, hook, caplog):
+    settings = Settings.for_test(tmp_path, lock_timeout=0.2, **addresses)
+    # another failure, or an evaluation, is sending what waits
+    with locks.hold(settings.home / "alerts", what="alerts", timeout=1):
+        task_failed(settings, dag="transform", task="gold", run="r", error="boom")
+    assert hook.posts == []
+    assert "the alert waits: alerts is in use by alerts" in caplog.text
+    failed = [
+        threading.Thread(
+            target=task_failed,
+            args=(settings.over(lock_timeout=60),),
+            kwargs={"dag": dag, "task": "sync", "run": "r", "error": "boom"},
+        )
+        for dag in ("ingest_usage", "ingest_stripe", "ingest_support")
+    ]
+    for one in failed:
+        one.start()
+    for one in failed:
+        one.join()
+    told = [body["text"].split()[0] for path, body in hook.posts if path.startswith("/hook")]
+    assert sorted(told) == [
+        "ingest_stripe.sync",
+        "ingest_support.sync",
+        "ingest_usage.sync",
+        "transform.gold",
+    ]
 
 
 def test_a_failed_task_whose_message_does_not_arrive_is_logged_all_the_same(
