@@ -31,8 +31,8 @@ def report_dag(kind: str, cron: str) -> DAG:
 
 `issue` writes the report of the period that was over last, from the published version, and keeps it in
 `reports/{kind}/`. While a source is late the period is not complete: it is tried again every hour, for half a day.
-`send` hands it to the mail server of the connection `{CONNECTION}`, once; a delivery that fails is tried again, and
-each attempt is a row in `ops.report_deliveries`.
+`send` hands it to the mail server of the connection `{CONNECTION}`, a message to each recipient, once; one that fails
+is tried again, and each attempt is a row in `ops.report_deliveries`.
 
 **Nobody gets it?** `send` is skipped while {kind.upper()}_REPORT_RECIPIENTS is not set. The connection is made under
 Admin → Connections (type SMTP). **To issue a period again**, after a correction:
@@ -73,7 +73,7 @@ def by_connection(mail: Mail) -> None:
     try:
         with SmtpHook(smtp_conn_id=CONNECTION) as hook:
             hook.send_email_smtp(
-                to=list(mail.recipients),
+                to=[mail.recipient],
                 from_email=mail.sender,
                 subject=mail.subject,
                 html_content=mail.html,

@@ -222,10 +222,10 @@ def report(settings: Settings, kind: str, say: Say) -> Figures:
 def send_report(
     settings: Settings, kind: str, period: str, travel: Callable[[Any], None], say: Say
 ) -> Figures:
-    """Send the newest issue of a period to its recipients, once.
+    """Send the newest issue of a period to its recipients, once to each.
 
     Raises:
-        NothingToDo: It was sent before, or there is nobody to send it to.
+        NothingToDo: It was sent to all of them before, or there is nobody to send it to.
     """
     from serving.reports.archive import newest
     from serving.reports.delivery import send
@@ -235,8 +235,8 @@ def send_report(
     if kept is None:
         raise NothingToDo(f"there is no {kind} report of {period}")
     say(f"sending {kept.name}")
-    mail = send(settings, kept, travel)
-    return {"sent": kept.name, "recipients": len(mail.recipients)}
+    sent = send(settings, kept, travel)
+    return {"sent": kept.name, "recipients": len(sent)}
 
 
 def tidy(settings: Settings, say: Say) -> Figures:

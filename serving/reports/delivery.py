@@ -1,7 +1,9 @@
-"""Send an issued report by e-mail: each issue once to its recipients, and every attempt on record.
+"""Send an issued report by e-mail: each issue once to each of its recipients, and every attempt on record.
 
-How a message travels is the caller's: `by_smtp` with the settings' server for the command line, Airflow's own
-connection in the DAG. An attempt that fails raises, so that its task is tried again; `ops.report_deliveries` shows it.
+Everybody gets a message of their own, so that an address that is refused keeps it from nobody else, and is the only one
+that is tried again. How a message travels is the caller's: `by_smtp` with the settings' server for the command line,
+Airflow's own connection in the DAG. Where one fails, `send` raises after the others, so that its task is tried again;
+`ops.report_deliveries` shows it.
 
 Reads: an issue in `<home>/reports/`. Writes: `ops.duckdb`, table report_deliveries.
 Run: `warehouse report weekly --send`; the DAGs `weekly_report` and `monthly_report`.
@@ -24,6 +26,7 @@ from warehouse.errors import CallError, NothingToDo, WarehouseError
 from warehouse.settings import Settings
 
 SECONDS = 30
+# `recipients` is one address; rows of older versions, which sent one message to all, have all of them
 _TABLE = """
 create table if not exists report_deliveries (
     kind varchar, period varchar, revision bigint, recipients varchar, attempt bigint, state varchar, error varchar,
@@ -38,16 +41,16 @@ class Mail:
 
     Attributes:
         sender: From.
-        recipients: To.
+        recipient: To.
         subject: Its subject.
         html: Body.
         text: The same as plain text.
         attachments: Files.
-        message_id: The same at each attempt: who gets it twice sees it once.
+        message_id: The same at each attempt and for everybody: who gets it twice sees it once.
     """
 
     sender: str
-    recipients: tuple[str, ...]
+    recipient: str
     subject: str
     html: str
     text: str
@@ -55,38 +58,46 @@ class Mail:
     message_id: str
 
 
-def send(settings: Settings, kept: Kept, travel: Callable[[Mail], None]) -> Mail:
-    """Send an issue to its recipients, unless it has been.
+def send(settings: Settings, kept: Kept, travel: Callable[[Mail], None]) -> tuple[str, ...]:
+    """Send an issue to those of its recipients who have not got it.
 
     Args:
         settings: Recipients and sender.
         kept: The issue.
         travel: Hands a message to a server, or raises an `OSError` (smtplib's errors are) or `WarehouseError`.
 
+    Returns:
+        To whom it was sent now.
+
     Raises:
-        NothingToDo: It was sent before, or there is nobody to send it to.
-        WarehouseError: It could not be handed over; a row says so, and the next call tries again.
+        NothingToDo: Everybody has got it, or there is nobody to send it to.
+        WarehouseError: It could not be handed over for all of them; rows say so, and the next call tries those again.
     """
     if not settings.recipients_of(kept.kind):
         raise NothingToDo(
             f"nobody gets the {kept.kind} report: {kept.kind.upper()}_REPORT_RECIPIENTS is not set"
         )
-    message = compose(settings, kept)
-    attempt = _attempts(settings, kept)
-    try:
-        travel(message)
-    except (OSError, WarehouseError) as error:
-        said = " ".join(str(error).split())[:300]
-        _record(settings, kept, message, attempt, "failed", said)
+    attempts = _attempts(settings, kept)
+    sent, refused = [], []
+    for recipient, attempt in attempts.items():
+        try:
+            travel(compose(settings, kept, recipient))
+        except (OSError, WarehouseError) as error:
+            said = " ".join(str(error).split())[:300]
+            _record(settings, kept, recipient, attempt, "failed", said)
+            refused.append(f"{recipient} (attempt {attempt}): {said}")
+        else:
+            _record(settings, kept, recipient, attempt, "sent", None)
+            sent.append(recipient)
+    if refused:
         raise WarehouseError(
-            f"the {kept.kind} report of {kept.period} was not delivered (attempt {attempt}): {said}",
-            "nothing is lost: it is kept, and sent when this is run again",
-        ) from error
-    _record(settings, kept, message, attempt, "sent", None)
-    return message
+            f"the {kept.kind} report of {kept.period} was not delivered to {'; '.join(refused)}",
+            "nothing is lost: it is kept, and sent to them when this is run again",
+        )
+    return tuple(sent)
 
 
-def compose(settings: Settings, kept: Kept) -> Mail:
+def compose(settings: Settings, kept: Kept, recipient: str) -> Mail:
     """The message of an issue: the numbers on top as its body, the whole as PDF and page attached."""
     report = _with_cards(archive.report_of(kept))
     revision = f" (revision {kept.revision})" if kept.revision > 1 else ""
@@ -97,7 +108,7 @@ def compose(settings: Settings, kept: Kept) -> Mail:
     host = settings.email_from.rpartition("@")[2].rstrip(">")
     return Mail(
         sender=settings.email_from,
-        recipients=settings.recipients_of(kept.kind),
+        recipient=recipient,
         subject=f"{report.title}: {report.words}{revision}",
         html=rendering.mail_html(report),
         text=rendering.mail_text(report),
@@ -119,11 +130,9 @@ def by_smtp(settings: Settings) -> Callable[[Mail], None]:
     def travel(message: Mail) -> None:
         try:
             with mail.connect(url, seconds=SECONDS) as server:
-                refused = server.send_message(as_message(message))
+                server.send_message(as_message(message))
         except ValueError:
             raise CallError("SMTP_URL makes no sense", "see .env.example") from None
-        if refused:
-            raise WarehouseError(f"the server refused {', '.join(sorted(refused))}")
 
     return travel
 
@@ -131,7 +140,7 @@ def by_smtp(settings: Settings) -> Callable[[Mail], None]:
 def as_message(mail: Mail) -> EmailMessage:
     """A message as it goes over the wire: text and HTML as alternatives, then the attachments."""
     message = EmailMessage()
-    message["From"], message["To"] = mail.sender, ", ".join(mail.recipients)
+    message["From"], message["To"] = mail.sender, mail.recipient
     message["Subject"], message["Message-ID"] = mail.subject, mail.message_id
     message["Date"] = format_datetime(ledger.wall_clock())
     message.set_content(mail.text)
@@ -172,33 +181,39 @@ def _with_cards(written: dict) -> Report:
     )
 
 
-def _attempts(settings: Settings, kept: Kept) -> int:
-    """The number of the next attempt.
+def _attempts(settings: Settings, kept: Kept) -> dict[str, int]:
+    """Recipients who have not got the issue, each with the number of the next attempt.
 
     Raises:
-        NothingToDo: The issue was sent.
+        NothingToDo: Everybody has got it.
     """
     with ledger.ops(settings) as con:
         con.execute(_TABLE)
         rows = con.execute(
-            "select state from report_deliveries where kind = ? and period = ? and revision = ?",
+            "select recipients, state from report_deliveries where kind = ? and period = ? and revision = ?",
             [kept.kind, kept.period, kept.revision],
         ).fetchall()
-    if ("sent",) in rows:
+    tried = [(one, state) for recipients, state in rows for one in recipients.split(", ")]
+    attempts = {
+        one: sum(one == recipient for recipient, _ in tried) + 1
+        for one in settings.recipients_of(kept.kind)
+        if (one, "sent") not in tried
+    }
+    if not attempts:
         raise NothingToDo(
             f"the {kept.kind} report of {kept.period} (revision {kept.revision}) was sent before"
         )
-    return len(rows) + 1
+    return attempts
 
 
 def _record(
-    settings: Settings, kept: Kept, mail: Mail, attempt: int, state: str, error: str | None
+    settings: Settings, kept: Kept, recipient: str, attempt: int, state: str, error: str | None
 ) -> None:
     with ledger.ops(settings) as con:
         con.execute(
             "insert into report_deliveries values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                kept.kind, kept.period, kept.revision, ", ".join(mail.recipients), attempt, state, error,
+                kept.kind, kept.period, kept.revision, recipient, attempt, state, error,
                 ledger.naive(clock.now(settings)), ledger.wall_clock(),
             ],
         )  # fmt: skip

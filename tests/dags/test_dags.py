@@ -200,7 +200,7 @@ def test_a_report_goes_by_airflows_connection_again_after_a_refusal_and_once(tmp
     assert len(told) == 3, done.stderr[-2000:]
     # one that raises AirflowException is tried again, one that skips is not
     assert told[0].startswith(
-        "told AirflowException the weekly report of 2025-W26 was not delivered (attempt 1)"
+        "told AirflowException the weekly report of 2025-W26 was not delivered to ann@example.com (attempt 1)"
     )
     assert told[1] == "told {'sent': 'weekly-2025-W26', 'recipients': 1}"
     assert told[2].startswith("told AirflowSkipException")

@@ -10,11 +10,18 @@ from aiosmtpd.controller import Controller
 
 
 class Mailbox:
-    """A mail server that refuses as often as it is told, then takes everything."""
+    """A mail server that refuses as often as it is told, then takes everything but for addresses it doesn't know."""
 
-    def __init__(self, refusals=()):
+    def __init__(self, refusals=(), unknown=()):
         self.refusals = list(refusals)
+        self.unknown = set(unknown)
         self.messages = []
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
+        if address in self.unknown:
+            return "550 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 go on"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         if self.refusals:

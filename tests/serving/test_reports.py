@@ -153,7 +153,7 @@ def test_the_document_is_a_pdf_with_its_title():
 def deliveries(settings):
     with ledger.ops(settings) as con:
         return con.execute(
-            "select attempt, state, recipients, error from report_deliveries order by attempt"
+            "select recipients, revision, attempt, state, error from report_deliveries order by all"
         ).fetchall()
 
 
@@ -164,8 +164,12 @@ def test_a_message_has_the_numbers_in_its_body_and_the_report_attached(settings)
         delivery.send(
             settings, kept, delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
         )
-    ((recipients, message),) = mailbox.messages
-    assert recipients == ["ann@example.com", "bo@example.com"]
+    assert [recipients for recipients, _ in mailbox.messages] == [
+        ["ann@example.com"],
+        ["bo@example.com"],
+    ]
+    (_, message), _ = mailbox.messages
+    assert message["To"] == "ann@example.com"
     assert message["Subject"] == "Weekly executive report: 23 to 29 June 2025"
     assert message["From"] == "Warehouse <reports@example.com>"
     assert message["Message-ID"] == f"<weekly-2025-W26.{kept.content_hash[:16]}@example.com>"
@@ -184,26 +188,53 @@ def test_a_refused_delivery_is_seen_tried_again_and_then_never_again(settings):
     mailbox = Mailbox(["451 come back later"])
     with mail_server(mailbox) as port:
         travel = delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
-        with pytest.raises(WarehouseError, match=r"not delivered \(attempt 1\).*come back later"):
+        with pytest.raises(
+            WarehouseError,
+            match=r"not delivered to ann@example\.com \(attempt 1\).*come back later",
+        ):
             delivery.send(settings, kept, travel)
-        assert mailbox.messages == []
-        delivery.send(settings, kept, travel)
+        assert [recipients for recipients, _ in mailbox.messages] == [["bo@example.com"]]
+        assert delivery.send(settings, kept, travel) == ("ann@example.com",)
         with pytest.raises(NothingToDo, match="was sent before"):
             delivery.send(settings, kept, travel)
         # a revision is another message
         second = archive.keep(settings, report("$101"))
         delivery.send(settings, second, travel)
     assert [message["Subject"] for _, message in mailbox.messages] == [
-        "Weekly executive report: 23 to 29 June 2025",
-        "Weekly executive report: 23 to 29 June 2025 (revision 2)",
+        *["Weekly executive report: 23 to 29 June 2025"] * 2,
+        *["Weekly executive report: 23 to 29 June 2025 (revision 2)"] * 2,
     ]
-    first, sent, of_the_revision = sorted(
-        deliveries(settings), key=lambda row: (row[1] != "failed", -row[0])
-    )
-    assert (sent[0], of_the_revision[0]) == (2, 1)
-    assert first[:3] == (1, "failed", "ann@example.com, bo@example.com")
-    assert "451" in first[3]
-    assert (sent[1], sent[3]) == ("sent", None)
+    assert [row[:4] for row in deliveries(settings)] == [
+        ("ann@example.com", 1, 1, "failed"), ("ann@example.com", 1, 2, "sent"), ("ann@example.com", 2, 1, "sent"),
+        ("bo@example.com", 1, 1, "sent"), ("bo@example.com", 2, 1, "sent"),
+    ]  # fmt: skip
+    errors = [row[4] for row in deliveries(settings)]
+    assert "451" in errors[0]
+    assert errors[1:] == [None] * 4
+
+
+def test_an_address_that_is_refused_keeps_the_report_from_nobody_else(settings):
+    kept = archive.keep(settings, report())
+    mailbox = Mailbox(unknown=["bo@example.com"])
+    with mail_server(mailbox) as port:
+        travel = delivery.by_smtp(settings.over(smtp_url=f"smtp://127.0.0.1:{port}"))
+        for attempt in (1, 2):
+            with pytest.raises(
+                WarehouseError, match=rf"to bo@example\.com \(attempt {attempt}\).*no such person"
+            ):
+                delivery.send(settings, kept, travel)
+        assert [recipients for recipients, _ in mailbox.messages] == [["ann@example.com"]]
+        mended = settings.over(weekly_report_recipients="ann@example.com, bob@example.com")
+        assert delivery.send(mended, kept, travel) == ("bob@example.com",)
+
+
+def test_what_an_older_version_sent_to_all_in_one_message_is_not_sent_again(settings):
+    kept = archive.keep(settings, report())
+    delivery.send(settings.over(weekly_report_recipients="x@example.com"), kept, lambda _: None)
+    with ledger.ops(settings) as con:
+        con.execute("update report_deliveries set recipients = 'ann@example.com, bo@example.com'")
+    with pytest.raises(NothingToDo, match="was sent before"):
+        delivery.send(settings, kept, pytest.fail)
 
 
 def test_no_server_no_recipient_and_no_answer_say_so(settings):
