@@ -101,5 +101,15 @@ def to_frame(table: Table) -> pd.DataFrame:
         if isinstance(known, Decimal):
             frame[column] = frame[column].astype(float)
         elif isinstance(known, date | datetime):
-            frame[column] = pd.to_datetime(frame[column])
+            frame[column] = _instants(frame[column])
     return frame
+
+
+def _instants(values: pd.Series) -> pd.Series:
+    """Days or instants as pandas' own, in microseconds: in its nanoseconds the year 9999 doesn't fit.
+
+    Those beyond Python's years, which come as text, are missing.
+    """
+    known = values.where([isinstance(value, date) for value in values], None)
+    is_aware = any(getattr(value, "tzinfo", None) for value in known)
+    return known.astype("datetime64[us, UTC]" if is_aware else "datetime64[us]")
