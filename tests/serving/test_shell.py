@@ -263,6 +263,24 @@ def test_a_query_comes_from_an_argument_a_pipe_or_a_file(call, tmp_path):
     assert "No such file" in err
 
 
+def test_a_file_that_is_no_utf_8_is_a_wrong_call_that_names_it(call, tmp_path):
+    (tmp_path / "latin.sql").write_bytes("select 'é' as letter".encode("latin-1"))
+    code, _, err = call("--file", str(tmp_path / "latin.sql"))
+    assert (code, err) == (2, f"error: {tmp_path}/latin.sql is not UTF-8\n  → save it as UTF-8\n")
+
+
+def test_no_text_of_the_data_moves_the_terminal(call):
+    r"""`\x1b]0;…` would give the window another title, `\x9b2J` clear it."""
+    title, clear = "chr(27) || ']0;owned' || chr(7)", "chr(155) || '2J[red]'"
+    code, out, _ = call(f"select {title} as title, {clear} as clear")
+    assert code == 0
+    assert r"\x1b]0;owned\x07" in out.decode()
+    assert r"\x9b2J[red]" in out.decode()
+    _, _, err = call(f"select cast({title} as integer)")
+    assert r"\x1b]0;owned" in err
+    assert not {"\x1b", "\x07", "\x9b"} & set(out.decode() + err)
+
+
 def test_an_answer_becomes_the_file_that_its_name_says(call, tmp_path):
     for name in ("a.csv", "a.json", "a.parquet"):
         code, out, err = call("from gold.dim_customers", "-o", str(tmp_path / name))

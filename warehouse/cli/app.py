@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from warehouse.settings import Settings, load_settings
 
@@ -14,6 +16,9 @@ OUR_PACKAGES = {"warehouse", "ingestion", "ml", "quality", "serving", "sandbox"}
 
 console = Console()
 stderr = Console(stderr=True)
+
+# All but line feed and tab.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 app = typer.Typer(
     name="warehouse",
@@ -43,6 +48,11 @@ def _options(
 def _ours_or_an_error(record: logging.LogRecord) -> bool:
     """The libraries' own chatter is for --verbose; ours, such as a lock waited for, is for everybody."""
     return record.name.split(".")[0] in OUR_PACKAGES or record.levelno >= logging.ERROR
+
+
+def literal(text: str) -> str:
+    """Text from outside, to be printed as it is: no markup, and no control character that a terminal would obey."""
+    return escape(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
 
 
 def settings_for(*, prepare: bool = False) -> Settings:

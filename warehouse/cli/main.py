@@ -6,7 +6,6 @@ import signal
 import sys
 
 import typer
-from rich.markup import escape
 from typer.exceptions import TyperException
 
 from warehouse.cli import (  # noqa: F401 - they register
@@ -22,7 +21,7 @@ from warehouse.cli import (  # noqa: F401 - they register
     sources,
     sql,
 )
-from warehouse.cli.app import app, stderr
+from warehouse.cli.app import app, literal, stderr
 from warehouse.errors import CallError, WarehouseError
 
 STOPPED = 130  # as shells say it of what Ctrl-C ended
@@ -62,9 +61,9 @@ def _explain(error: Exception) -> int:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         message = f"{type(error).__name__}: {first}"
         hint = "this was not foreseen; run again with --verbose and report it"
-    stderr.print(f"[bold red]error[/]: {escape(message)}", highlight=False, soft_wrap=True)
+    stderr.print(f"[bold red]error[/]: {literal(message)}", highlight=False, soft_wrap=True)
     if hint:
-        stderr.print(f"  → {escape(hint)}", highlight=False, soft_wrap=True)
+        stderr.print(f"  → {literal(hint)}", highlight=False, soft_wrap=True)
     return error.exit_code if isinstance(error, WarehouseError) else 1
 
 
@@ -77,7 +76,7 @@ def _wrong_call(error: TyperException) -> int:
     """Say what is wrong with the command's words (asked nothing at all, typer has shown the help)."""
     context = getattr(error, "ctx", None)
     if message := error.format_message():
-        stderr.print(f"[bold red]error[/]: {escape(message)}", highlight=False, soft_wrap=True)
+        stderr.print(f"[bold red]error[/]: {literal(message)}", highlight=False, soft_wrap=True)
         path = context.command_path if context else "warehouse"
         stderr.print(f"  → see `{path} --help`", highlight=False, soft_wrap=True)
     return CallError.exit_code

@@ -23,14 +23,13 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
-from rich.markup import escape
 from rich.table import Table as Grid
 
 from serving import catalog, questions
 from serving.reader import Reader
 from serving.sql import EDITIONS, FORMS, Table, current_file, render
 from warehouse.cli import tables
-from warehouse.cli.app import console, stderr
+from warehouse.cli.app import console, literal, stderr
 from warehouse.cli.completion import SqlCompleter, Vocabulary, words
 from warehouse.errors import CallError, WarehouseError
 from warehouse.settings import Settings
@@ -115,10 +114,10 @@ class Shell:
                     self._ask(statement)
         except WarehouseError as error:
             stderr.print(
-                f"[bold red]error[/]: {escape(error.message)}", highlight=False, soft_wrap=True
+                f"[bold red]error[/]: {literal(error.message)}", highlight=False, soft_wrap=True
             )
             if error.hint:
-                stderr.print(f"  → {escape(error.hint)}", highlight=False, soft_wrap=True)
+                stderr.print(f"  → {literal(error.hint)}", highlight=False, soft_wrap=True)
         except OSError as error:
             stderr.print(f"[bold red]error[/]: {error.strerror}: {error.filename}", highlight=False)
         except KeyboardInterrupt:
@@ -207,9 +206,9 @@ class Shell:
             raise CallError(f"no table '{arguments[0]}'", r"\dt lists the tables")
         for relation in found:
             shown = Grid("column", "type", "what it means", title_justify="left")
-            shown.title = escape(f"{relation.full_name}: {relation.comment}".rstrip(": "))
+            shown.title = literal(f"{relation.full_name}: {relation.comment}".rstrip(": "))
             for column in relation.columns:
-                shown.add_row(escape(column.name), escape(column.type), escape(column.comment))
+                shown.add_row(literal(column.name), literal(column.type), literal(column.comment))
             console.print(shown)
 
     def _list_tables(self, arguments: list[str]) -> None:
@@ -220,7 +219,7 @@ class Shell:
             if part in relation.full_name:
                 rows = "view" if relation.rows is None else f"{relation.rows:,}"
                 shown.add_row(
-                    escape(relation.full_name), rows, escape(relation.comment.split(". ")[0])
+                    literal(relation.full_name), rows, literal(relation.comment.split(". ")[0])
                 )
         console.print(shown)
 
@@ -232,7 +231,7 @@ class Shell:
         for question in questions.all_questions(self.settings):
             own = " (own)" if question.is_own else ""
             shown.add_row(
-                escape(question.name), escape(question.title) + own, escape(question.description)
+                literal(question.name), literal(question.title) + own, literal(question.description)
             )
         console.print(shown)
 
@@ -245,7 +244,7 @@ class Shell:
 
     def _ask_saved(self, arguments: list[str]) -> None:
         question = questions.find(self.settings, _one(arguments, r"\i QUESTION"))
-        console.print(f"[bold]{escape(question.title)}[/]", highlight=False)
+        console.print(f"[bold]{literal(question.title)}[/]", highlight=False)
         self._ask(question.sql)
 
     def _save(self, arguments: list[str]) -> None:
@@ -288,7 +287,7 @@ class Shell:
         )
         shown = Grid.grid(padding=(0, 2))
         for name, (takes, does, _command) in self._commands.items():
-            shown.add_row(escape(name), escape(takes), escape(does))
+            shown.add_row(literal(name), literal(takes), literal(does))
         console.print(shown)
 
     def _quit(self, _: list[str]) -> None:

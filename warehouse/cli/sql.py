@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import typer
-from rich.markup import escape
 
-from warehouse.cli.app import app, console, settings_for, stderr
+from warehouse.cli.app import app, console, literal, settings_for, stderr
 from warehouse.errors import CallError
 from warehouse.settings import Settings
 
@@ -82,17 +81,24 @@ def sql(
 def _asked(
     settings: Settings, query: str | None, file: Path | None, question: str | None
 ) -> str | None:
-    """The SQL, from wherever it comes; None for the shell."""
+    """The SQL, from wherever it comes; None for the shell.
+
+    Raises:
+        CallError: It comes from two places at once, or from one that holds no text.
+    """
     from serving.questions import find
 
     if sum(way is not None for way in (query, file, question)) > 1:
         raise CallError("more than one query", "give SQL, --file or --question")
     if question is not None:
         found = find(settings, question)
-        stderr.print(f"[bold]{escape(found.title)}[/]", highlight=False)
+        stderr.print(f"[bold]{literal(found.title)}[/]", highlight=False)
         return found.sql
-    if file is not None:
-        return file.read_text(encoding="utf-8")
-    if query is None and not sys.stdin.isatty():
-        return sys.stdin.read()
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8")
+        if query is None and not sys.stdin.isatty():
+            return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise CallError(f"{file or 'standard input'} is not UTF-8", "save it as UTF-8") from None
     return query

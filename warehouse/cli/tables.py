@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
 from serving.sql import Table
+from warehouse.cli.app import literal
 
 # So narrow, on average, a column can still be read.
 LEAST_WIDTH = 8
@@ -17,7 +17,7 @@ LEAST_WIDTH = 8
 
 def grid(answer: Table) -> Grid:
     """Columns side by side."""
-    shown = Grid(*(escape(column) for column in answer.columns))
+    shown = Grid(*(literal(column) for column in answer.columns))
     for row in answer.rows:
         shown.add_row(*(_text(value) for value in row))
     return shown
@@ -31,7 +31,7 @@ def records(answer: Table) -> Group:
         block.add_column(style="bold", no_wrap=True)
         block.add_column()
         for column, value in zip(answer.columns, row, strict=True):
-            block.add_row(escape(column), _text(value))
+            block.add_row(literal(column), _text(value))
         blocks += [Text(f"record {number}", style="dim"), block]
     return Group(*blocks)
 
@@ -42,4 +42,4 @@ def is_too_wide(answer: Table, width: int) -> bool:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else escape(str(value))
+    return "" if value is None else literal(str(value))
