@@ -124,13 +124,13 @@ def test_dates_without_an_end_are_drawn(page):
     """A validity that is open ends in 9999, beyond pandas' nanoseconds."""
     run(
         page,
-        "select date '9999-12-31' as valid_to, timestamptz '9999-12-31 00:00:00+00' as until, 'infinity'::timestamp as at, 1 as n "
-        "union all select null, null, '2025-01-01', 2 union all select '2025-01-02', '2025-01-02 00:00:00+00', '20000-01-01', 3",
+        "from (values (date '9999-12-31', timestamptz '9999-12-31 00:00:00+00', 'infinity'::timestamp, 1), (null, null, null, 2), "
+        "(date '2025-01-02', timestamptz '2025-01-02 00:00:00+00', timestamp '20000-01-01', 3)) as t(valid_to, until, seen_at, n)",
     )
     page.button_group(key=next(b.key for b in page.button_group if b.label == "View")).set_value(
         "Chart"
     ).run()
-    for along in ("valid_to", "until", "at"):
+    for along in ("valid_to", "until", "seen_at"):
         next(box for box in page.selectbox if box.label == "Along").set_value(along).run()
         assert not page.exception
         assert page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
