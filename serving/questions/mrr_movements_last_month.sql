@@ -14,7 +14,7 @@ select
     m.customer_id
 from gold.fact_mrr_movements as m
 join latest
-    on m.occurred_at >= latest.month_start_on
-    and m.occurred_at < latest.month_start_on + interval 1 month
+    on m.date_partition >= latest.month_start_on
+    and m.date_partition < latest.month_start_on + interval 1 month
 join gold.dim_customers as c on c.customer_id = m.customer_id
 order by abs(m.amount_reporting) desc

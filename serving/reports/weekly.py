@@ -199,9 +199,9 @@ def _alerts(source: Source, period: Period) -> list[Table | Text]:
     rows = source.rows(
         "select fired_at, rule, subject, first(severity order by ordinal) as severity, "
         "first(message order by ordinal) as message, last(state order by ordinal) in ('firing', 'snoozed') as is_open "
-        "from gold.alert_log where fired_at >= ? and fired_at < ? "
+        "from gold.alert_log where cast(timezone(?, timezone('UTC', fired_at)) as date) between ? and ? "
         "group by fired_at, rule, subject order by fired_at, rule, subject",
-        period.start, period.next.start,
+        source.zone, period.start, period.end,
     )  # fmt: skip
     if not rows:
         return [Text("None was raised.")]

@@ -8,6 +8,7 @@ import shutil
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,6 +16,8 @@ from serving.alerts import log
 from serving.alerts.evaluation import evaluate
 from serving.alerts.failures import task_failed
 from serving.alerts.rules import CHANNELS, SEVERITIES, read_rules
+from serving.dashboards.context import Context
+from serving.dashboards.pages.alerts import measured
 from tests.serving.alert_company import Company
 from warehouse import duck
 from warehouse.errors import CallError
@@ -497,3 +500,19 @@ def test_the_page_shows_what_is_open_with_its_owner_and_what_to_do(company):
         "What a rule measured",
         "Rules",
     }
+
+
+def test_the_pages_days_are_those_of_the_reporting_zone(company):
+    # the 20th in Tokyo begins on the 19th in UTC
+    company.plant(
+        "insert into gold.alert_log values ('revenue_drop', '', 'ok', 500, 500, 425, '2025-07-19 15:00')"
+    )
+    company.move()
+    (company.home / "published" / "current").symlink_to(
+        max((company.home / "published").glob("v*")).name
+    )
+    asked = Context(company.settings.over(reporting_timezone="Asia/Tokyo"))
+    assert measured(asked, "revenue_drop", date(2025, 7, 20), date(2025, 7, 20))[
+        "day"
+    ].tolist() == [pd.Timestamp(2025, 7, 20)]
+    assert measured(asked, "revenue_drop", date(2025, 7, 19), date(2025, 7, 19)).empty

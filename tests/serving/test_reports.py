@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from datetime import date
 
+import duckdb
 import pytest
 
-from serving.reports import archive, content, delivery, periods, rendering
+from serving.reports import archive, content, delivery, periods, rendering, weekly
 from serving.reports.content import Card, Cards, Figure, Report, Section, Table, Terms, Text
+from serving.reports.source import Source
 from tests.quality.company import settings_of
 from tests.serving.mailbox import Mailbox, mail_server
 from warehouse import ledger
@@ -126,6 +128,22 @@ def test_the_newest_lie_in_a_version_too_and_cost_no_room(settings, tmp_path):
         archive.place(settings, folder)
     assert {path.name for path in (folder / "reports").iterdir()} == {"weekly.html", "weekly.pdf"}
     assert (folder / "reports" / "weekly.pdf").samefile(kept.pdf)
+
+
+# --- what they say --------------------------------------------------------------------------------------------------
+
+
+def test_the_weeks_alerts_are_those_of_the_reporting_zones_days(settings):
+    """The week of 23 to 29 June begins in Tokyo on the 22nd at 15:00 UTC, and ends on the 29th at 15:00."""
+    with duckdb.connect() as con:
+        con.execute(
+            "create schema gold; create table gold.alert_log as select fired_at, strftime(fired_at, '%d %H:%M') as rule, "
+            "'' as subject, 'error' as severity, 'fell' as message, 'ok' as state, 1 as ordinal from (values "
+            "(timestamp '2025-06-22 14:59'), ('2025-06-22 15:00'), ('2025-06-29 14:59'), ('2025-06-29 15:00')) as t(fired_at)"
+        )
+        asked = Source(settings.over(reporting_timezone="Asia/Tokyo"), None, con)
+        (told,) = weekly._alerts(asked, periods.parse("weekly", "2025-W26"))
+    assert [row[2] for row in told.rows] == ["22 15:00", "29 14:59"]
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Reads: `alerts.json` beside the version (what was judged of it); gold.alert_log 
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -80,11 +81,7 @@ def _values(context: Context, rules: list[dict[str, Any]]) -> None:
         period: Period = filters.period(context, default="90 days")
         rule = st.selectbox("Rule", list(units), key="rule", bind="query-params", width=280)
     form = _form(context, units[rule])
-    values = context.ask(
-        "select cast(period_start as date) as day, subject, value, baseline, threshold, state from gold.alert_log "
-        "where rule = ? and value is not null and period_start between ? and ? order by period_start, subject",
-        rule, period.start, period.until,
-    )  # fmt: skip
+    values = measured(context, rule, period.start, period.until)
     shown = [
         _log("value", "Value", form, is_good_up=None),
         _log("baseline", "Compared with", form, is_good_up=None),
@@ -95,6 +92,15 @@ def _values(context: Context, rules: list[dict[str, Any]]) -> None:
         context, "What a rule measured", values, [DAY, _log("subject", "Subject", formats.TEXT), *shown, STATE],
         lambda data: charts.lines(data, DAY, drawn),
         note="Every evaluation before this version",
+    )  # fmt: skip
+
+
+def measured(context: Context, rule: str, start: date, until: date) -> pd.DataFrame:
+    """What a rule measured within these days of the reporting zone; the log has instants in UTC."""
+    return context.ask(
+        "select cast(timezone(?, timezone('UTC', period_start)) as date) as day, subject, value, baseline, threshold, "
+        "state from gold.alert_log where rule = ? and value is not null and day between ? and ? order by day, subject",
+        context.settings.reporting_timezone, rule, start, until,
     )  # fmt: skip
 
 
