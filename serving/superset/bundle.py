@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from serving import catalog
+from serving.dashboards.formats import minor_units
 from serving.sql import EDITIONS, ask, current_file, open_edition
 from warehouse.errors import CallError
 from warehouse.settings import Settings, load_settings
@@ -43,7 +44,7 @@ def bundle(settings: Settings, target: Path, edition: str = "analyst") -> Path:
     # through the pointer, so that each new connection sees the newest version
     path = settings.published_dir / "current" / file.name
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _documents(path, relations):
+        for name, content in _documents(path, relations, settings.reporting_currency):
             archive.writestr(
                 f"{_FOLDER}/{name}", yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             )
@@ -51,7 +52,7 @@ def bundle(settings: Settings, target: Path, edition: str = "analyst") -> Path:
 
 
 def _documents(
-    path: Path, relations: dict[str, catalog.Relation]
+    path: Path, relations: dict[str, catalog.Relation], currency: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and content of each file of the bundle."""
     yield (
@@ -68,7 +69,10 @@ def _documents(
                 f"Superset's datasets name gold.{said['table']}, which isn't published",
                 "mend assets/datasets.yaml",
             )
-        yield f"datasets/warehouse/{said['table']}.yaml", _dataset(said, relation, database["uuid"])
+        yield (
+            f"datasets/warehouse/{said['table']}.yaml",
+            _dataset(said, relation, database["uuid"], currency),
+        )
     charts = {
         file.stem: _read(f"charts/{file.name}")
         for file in sorted((ASSETS / "charts").glob("*.yaml"))
@@ -83,7 +87,10 @@ def _read(name: str) -> Any:
     return yaml.safe_load((ASSETS / name).read_text(encoding="utf-8"))
 
 
-def _dataset(said: dict[str, Any], relation: catalog.Relation, database: str) -> dict[str, Any]:
+def _dataset(
+    said: dict[str, Any], relation: catalog.Relation, database: str, currency: str
+) -> dict[str, Any]:
+    units = minor_units(currency)
     chosen = (
         f"select * from {relation.full_name} where {said['where']}" if "where" in said else None
     )
@@ -100,7 +107,8 @@ def _dataset(said: dict[str, Any], relation: catalog.Relation, database: str) ->
         ],
         "metrics": [
             {
-                "metric_name": metric["name"], "verbose_name": metric["label"], "expression": metric["expression"],
+                "metric_name": metric["name"], "verbose_name": metric["label"].format(currency=currency),
+                "expression": metric["expression"].format(units=units),
                 "d3format": metric["format"],
             }
             for metric in said["metrics"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from decimal import Decimal
 
+import duckdb
 import pytest
 
 from serving import questions
@@ -111,3 +113,61 @@ def test_the_projects_own_say_what_they_are(settings):
         assert question.title != question.name
         assert len(question.description) > 40
         assert "can't be read" not in question.description
+
+
+# --- what the project's own say of a company -----------------------------------------------------------
+
+# One customer who pays 12,345 minor units a month, of a reporting currency with so many of them in one.
+GOLD = """
+create schema gold;
+create table gold.kpi_mrr_monthly as
+    select date '2025-02-01' as month_start_on, true as is_complete, 12345::decimal(28, 6) as mrr_reporting_minor,
+        (12345 / {units})::decimal(28, 6) as mrr_amount;
+create table gold.kpi_revenue_by_dimension as
+    select month_start_on, is_complete, mrr_reporting_minor, 'tier' as dimension, 'Team' as value, 1 as paying_customers
+    from gold.kpi_mrr_monthly;
+create table gold.dim_customers as
+    select 'acc_ada' as customer_id, 'Ada' as company_name, 'Team' as tier, mrr_reporting_minor, true as is_paying
+    from gold.kpi_mrr_monthly;
+create table gold.customer_churn_scores as
+    select customer_id, mrr_reporting_minor, mrr_reporting_minor / 5 as mrr_at_risk_reporting_minor, 0.2 as churn_probability,
+        'Medium' as risk_band, 'calls' as factor_1_name, 1.0 as factor_1_value, 'logins' as factor_2_name,
+        'call' as recommended_action, true as is_latest, false as is_end_already_set
+    from gold.dim_customers;
+create table gold.fact_support_tickets as select 'acc_ada' as customer_id, timestamp '2025-02-20' as created_at;
+create table gold.fact_customer_health as
+    select 'acc_ada' as customer_id, day::date as date_partition, 100 - n as health_score, 1 as api_calls_last_30d,
+        0 as support_tickets_open, 'ok' as payment_status
+    from range(31) as days(n), lateral (select date '2025-02-01' + n::int as day);
+create table gold.fact_mrr_movements as
+    select 'acc_ada' as customer_id, occurred_at, occurred_at::date + in_tokyo as date_partition, type as movement_type,
+        1.0 as amount, 'USD' as currency, 1.0 as amount_reporting
+    from (values
+        (timestamp '2025-01-31 14:00', 0, 'January'), (timestamp '2025-01-31 16:00', 1, 'February'),
+        (timestamp '2025-02-28 14:00', 0, 'February'), (timestamp '2025-02-28 16:00', 1, 'March')
+    ) as t(occurred_at, in_tokyo, type);
+"""
+
+
+def answered(settings, name: str, units: int) -> list[dict]:
+    with duckdb.connect() as con:
+        con.execute(GOLD.format(units=units))
+        cursor = con.execute(questions.find(settings, name).sql)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@pytest.mark.parametrize(
+    "name", ["mrr_by_tier", "leaving_soon", "falling_health", "costly_support"]
+)
+@pytest.mark.parametrize(("units", "mrr"), [(1, "12345"), (100, "123.45"), (1000, "12.345")])
+def test_amounts_are_right_in_any_reporting_currency(settings, name, units, mrr):
+    (row,) = answered(settings, name, units)
+    assert Decimal(str(row["mrr"])) == Decimal(mrr)
+    if name == "leaving_soon":
+        assert row["mrr_at_risk"] == pytest.approx(float(mrr) / 5)
+
+
+def test_movements_of_a_month_are_those_of_the_reporting_zones_days(settings):
+    rows = answered(settings, "mrr_movements_last_month", 100)
+    assert [row["movement_type"] for row in rows] == ["February", "February"]
