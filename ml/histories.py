@@ -1,9 +1,9 @@
 """What the models said of each day, kept in `ops.duckdb`; schema ml of the warehouse file is made of it.
 
 The warehouse file can be thrown away; a day scored again by the same model replaces its rows, and of each day schema
-ml shows the rows of the newest model.
+ml shows the rows of the newest model, of the customers that gold knows (docs/decisions/060-scores-of-ids-that-went.md).
 
-Reads and writes: ops.<history>, ml.<table>. Run: by `ml.scoring`.
+Reads: gold.dim_customers. Reads and writes: ops.<history>, ml.<table>. Run: by `ml.scoring`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def write(
             con.execute("create schema if not exists ml")
             for name, kept in whole.items():
                 con.register("kept", kept)
-                con.execute(f"create or replace table ml.{name} as select * from kept")
+                shown = _shown(histories[name]) if name in histories else "select * from kept"
+                con.execute(f"create or replace table ml.{name} as {shown}")
                 con.unregister("kept")
             hit("score.before_commit", settings)
             con.commit()
@@ -114,6 +115,15 @@ def _with_latest(ops: duckdb.DuckDBPyConnection, table: History) -> Any:
             as_of_date = max(as_of_date) over () as is_latest,
         from ops.{table.name}
         qualify model_sequence = max(model_sequence) over (partition by as_of_date)
-        order by as_of_date, {", ".join(table.key)}
         """
     ).to_arrow_table()
+
+
+def _shown(table: History) -> str:
+    """What schema ml has of `kept`, in order: gold may have given up an id that was scored once."""
+    known = (
+        "where customer_id in (select customer_id from gold.dim_customers)"
+        if "customer_id" in table.key
+        else ""
+    )
+    return f"select * from kept {known} order by as_of_date, {', '.join(table.key)}"

@@ -132,6 +132,35 @@ def test_history_survives_the_warehouse_file(own, rows):
     pd.testing.assert_frame_equal(rows(own.settings.warehouse_db, SCORES), before)
 
 
+def _rename(settings, old, new):
+    con = connect(settings.warehouse_db)
+    for table in ("dim_customers", "customer_features", "fact_mrr_movements"):
+        con.execute(f"update gold.{table} set customer_id = ? where customer_id = ?", [new, old])
+    con.close()
+
+
+def test_a_customer_whose_id_changed_is_shown_under_the_one_that_gold_knows(own, rows):
+    """never_calls was scored as `cus_A1` on 1 June and 1 July; then Stripe tells whose account that is."""
+    tables = ("customer_churn_scores", "customer_segments", "customer_ltv")
+    _rename(own.settings, "never_calls", "cus_A1")
+    ml.score(own.settings, date(2025, 6, 1))
+    ml.score(own.settings)
+    old_rows = "select * from ml.{} where customer_id = 'cus_A1'"
+    assert all(len(rows(own.settings.warehouse_db, old_rows.format(name))) == 2 for name in tables)
+    _rename(own.settings, "cus_A1", "never_calls")
+    ml.score(own.settings)
+    for name in tables:
+        after = rows(own.settings.warehouse_db, f"select * from ml.{name}")
+        assert "cus_A1" not in set(after["customer_id"]), name
+        assert after[after["is_latest"]]["customer_id"].eq("never_calls").sum() == 1, name
+        assert not after.duplicated(["customer_id", "as_of_date"]).any(), name
+    kept = rows(
+        own.settings.ops_db,
+        "select as_of_date from ops.score_history where customer_id = 'cus_A1'",
+    )
+    assert set(kept["as_of_date"].dt.date) == {date(2025, 6, 1)}
+
+
 def test_of_a_day_the_newest_model_counts(own, rows, monkeypatch):
     con = connect(own.settings.warehouse_db)
     con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
