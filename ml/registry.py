@@ -2,7 +2,8 @@
 
 A model is a skops file named by its version, with its SHA-256 in the row. A version is a hash of the
 training data, the code and the seed: the same data gives the same version, so training twice adds
-nothing. A file whose checksum differs, or that holds a type not on the list, is refused.
+nothing. A file whose checksum differs, or that holds a type not on the list, is refused, and the next
+training makes it anew.
 
 Reads: ops.model_registry, `models/*.skops`. Writes: the same, and `docs/model-cards/` beside them.
 """
@@ -181,8 +182,21 @@ def decisions(ops: duckdb.DuckDBPyConnection) -> Any:
     ).to_arrow_table()
 
 
+def settled(settings: Settings, name: str, version: str) -> Model | None:
+    """The registered model of a version, where training has nothing to do.
+
+    None: the version is new, or a file can't be used, its own or that of the model in use.
+    """
+    known, in_use = find(settings, version), champion(settings, name)
+    if known is None or any(fault(settings, each) for each in (known, in_use) if each is not None):
+        return None
+    return known
+
+
 def register(settings: Settings, model: Model, *, now: datetime) -> Model:
-    """Store a fitted model and its row; nothing happens if the version is there already.
+    """Store a fitted model and its row, as the newest of its name.
+
+    Nothing happens if the version is there already, with a sound file and the same status.
 
     Args:
         settings: Says where models and `ops.duckdb` are.
@@ -191,8 +205,8 @@ def register(settings: Settings, model: Model, *, now: datetime) -> Model:
     """
     from dataclasses import replace
 
-    known = find(settings, model.version)
-    if known is not None:
+    known = settled(settings, model.name, model.version)
+    if known is not None and known.status == model.status:
         return known
     path = settings.models_dir / f"{model.version}.skops"
     stored = replace(model, file=path.name, sha256=_store(model.pipeline, path))
@@ -200,6 +214,8 @@ def register(settings: Settings, model: Model, *, now: datetime) -> Model:
     with hold(settings.ops_db, what="model registry", timeout=settings.lock_timeout):
         con = open_ops(connect(settings.ops_db))
         try:
+            con.begin()
+            con.execute("delete from ops.model_registry where model_version = ?", [stored.version])
             con.execute(
                 """
                 insert into ops.model_registry
@@ -214,6 +230,7 @@ def register(settings: Settings, model: Model, *, now: datetime) -> Model:
                     stored.sha256, _naive(now),
                 ],
             )  # fmt: skip
+            con.commit()
         finally:
             con.close()
     return stored
@@ -229,10 +246,27 @@ def load(settings: Settings, model: Model) -> Model:
 
     import skops.io
 
+    data = _checked(settings, model)
+    return replace(model, pipeline=skops.io.loads(data, trusted=list(TRUSTED_TYPES)))
+
+
+def fault(settings: Settings, model: Model) -> str | None:
+    """Why the file of a registered model can't be used; None: it can."""
+    try:
+        _checked(settings, model)
+    except WarehouseError as error:
+        return str(error)
+    return None
+
+
+def _checked(settings: Settings, model: Model) -> bytes:
+    """What is in a model's file."""
+    import skops.io
+
     path = settings.models_dir / model.file
-    hint = "delete it and run `warehouse train`"
+    hint = "run `warehouse train`: it makes the file anew"
     if not path.exists():
-        raise WarehouseError(f"model file {path} is missing", "run `warehouse train`")
+        raise WarehouseError(f"model file {path} is missing", hint)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != model.sha256:
         raise WarehouseError(
@@ -241,7 +275,7 @@ def load(settings: Settings, model: Model) -> Model:
     unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     if unknown:
         raise WarehouseError(f"model file {path} holds unknown types: {', '.join(unknown)}", hint)
-    return replace(model, pipeline=skops.io.loads(data, trusted=list(TRUSTED_TYPES)))
+    return data
 
 
 def _store(pipeline: Any, path: Path) -> str:

@@ -3,13 +3,13 @@
 Reads: gold (through `ml.features` and `ml.churn.labels`), ops.model_registry.
 Writes: `models/<version>.skops`, ops.model_registry, `docs/model-cards/<version>.md` under the models
 folder. The same data, code and seed give the same version, and a version known already is returned
-without fitting again.
+without fitting again, unless its file or that of the model in use can't be read.
 Run: `warehouse train`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ml import registry
+from ml.card import write_card
 from ml.churn import drift, evaluation, labels, models, promotion, reasons
 from ml.features import FEATURES, KEYS, features, snapshot_of, snapshots
 from ml.segmentation import clusters
@@ -140,30 +141,35 @@ def _train_churn(
 ) -> tuple[registry.Model, dict[str, Any], pd.DataFrame | None, bool]:
     columns = list(FEATURES)
     version = registry.version_of("churn", data[[*KEYS, *columns, "churns"]], SEED)
-    known = registry.find(settings, version)
+    champion = registry.champion(settings, "churn")
+    known = registry.settled(settings, "churn", version)
     if known is not None:
-        in_use = registry.champion(settings, "churn") or known
-        return in_use, known.metrics, None, False
+        return champion or known, known.metrics, None, False
     table = models.prepare_table(data[columns])
     label = data["churns"].astype(int)
+    if champion is not None and champion.version == version:
+        # its file alone is gone: what was decided stands
+        again = replace(champion, pipeline=_fitted(champion.kind, table, label))
+        stored = registry.register(settings, again, now=now)
+        write_card(settings, stored)
+        return stored, stored.metrics, None, True
     report = _evaluated(data, table, label)
     if report is None:
-        champion = registry.champion(settings, "churn")
-        if champion is not None and not set(champion.features) <= set(columns):
-            champion = None  # it can't score what is made now
-        decision = promotion.undecided(_too_young(data, label), champion)
+        can_score = champion is not None and _cannot_score(settings, champion, data) is None
+        decision = promotion.undecided(_too_young(data, label), champion if can_score else None)
         figures: dict[str, Any] = {
             "best": {"base_rate": float(label.mean()) if len(label) else None}
         }
     else:
         figures = {**report.as_dict(), "best": report.as_dict()["candidates"][report.chosen]}
-        decision = _decide(settings, report, data)
+        decision = _decide(settings, report, data, champion)
         figures["promotion"] = asdict(decision)
     if report is None or decision.status == "fallback":
-        kind, pipeline, details = models.BASELINE, models.fit_base_rate(table, label), {}
+        kind, details = models.BASELINE, {}
+        pipeline = _fitted(kind, table, label)
     else:
         kind = report.chosen
-        pipeline = models.fit(kind, table, label, seed=SEED)
+        pipeline = _fitted(kind, table, label)
         details = explanation(pipeline, table) | {"reference": drift.reference(table)}
     model = registry.Model(
         name="churn", version=version, kind=kind, status=decision.status, reason=decision.reason,
@@ -175,11 +181,15 @@ def _train_churn(
     )  # fmt: skip
     stored = registry.register(settings, model, now=now)
     if stored.status != "rejected":
-        from ml.card import write_card
-
         write_card(settings, stored)
     in_use = registry.champion(settings, "churn") or stored
     return in_use, figures, _named(report, data), True
+
+
+def _fitted(kind: str, table: pd.DataFrame, label: pd.Series) -> Any:
+    if kind == models.BASELINE:
+        return models.fit_base_rate(table, label)
+    return models.fit(kind, table, label, seed=SEED)
 
 
 def _evaluated(
@@ -209,18 +219,28 @@ def _too_young(data: pd.DataFrame, label: pd.Series) -> str:
     )
 
 
+def _cannot_score(settings: Settings, champion: registry.Model, data: pd.DataFrame) -> str | None:
+    """Why the model in use can't score what is made now; None: it can."""
+    if missing := sorted(set(champion.features) - set(data.columns)):
+        return f"needs features that are no longer made ({', '.join(missing)})"
+    if registry.fault(settings, champion):
+        return "can't be read (its file is missing or was changed)"
+    return None
+
+
 def _decide(
-    settings: Settings, report: evaluation.Report, data: pd.DataFrame
+    settings: Settings,
+    report: evaluation.Report,
+    data: pd.DataFrame,
+    champion: registry.Model | None,
 ) -> promotion.Decision:
     """Put the chosen candidate beside the model in use, on dates that model's training knew nothing of."""
-    champion = registry.champion(settings, "churn")
     if champion is None or champion.kind == models.BASELINE:
         return promotion.decide(report.chosen, report.gain)
-    if missing := sorted(set(champion.features) - set(data.columns)):
+    if reason := _cannot_score(settings, champion, data):
         return promotion.decide(
-            report.chosen, report.gain, champion=champion.version,
-            cannot_score=f"needs features that are no longer made ({', '.join(missing)})",
-        )  # fmt: skip
+            report.chosen, report.gain, champion=champion.version, cannot_score=reason
+        )
     told = report.predictions
     moments = data.loc[told["row"], "as_of"].to_numpy()
     fresh = told[moments >= np.datetime64(champion.data_to + evaluation.HORIZON)]
@@ -267,13 +287,15 @@ def _train_segments(
         return registry.champion(settings, "segments"), False
     frame = pd.concat([today[KEYS], table], axis=1)
     version = registry.version_of("segments", frame, SEED)
-    known = registry.find(settings, version)
+    known = registry.settled(settings, "segments", version)
     if known is not None:
         return known, False
     pipeline, named = clusters.fit(table, seed=SEED)
     in_use = registry.champion(settings, "segments")
-    if in_use is not None and clusters.still_fits(
-        registry.load(settings, in_use).pipeline, table, pipeline
+    if (
+        in_use is not None
+        and registry.fault(settings, in_use) is None
+        and clusters.still_fits(registry.load(settings, in_use).pipeline, table, pipeline)
     ):
         return in_use, False
     model = registry.Model(

@@ -109,7 +109,7 @@ def train(settings: Settings) -> registry.Model:
         finally:
             con.close()
     version = registry.version_of(NAME, days, SEED)
-    known = registry.find(settings, version)
+    known = registry.settled(settings, NAME, version)
     if known is not None:
         return known
     chosen = choose(days)

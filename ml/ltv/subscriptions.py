@@ -51,7 +51,7 @@ def train(settings: Settings) -> registry.Model:
     # of the present instant nothing is settled
     seen = seen if instants else seen.iloc[:0]
     version = registry.version_of(NAME, seen[[*panel.KEYS, *COLUMNS]], SEED)
-    known = registry.find(settings, version)
+    known = registry.settled(settings, NAME, version)
     if known is not None:
         return known
     left = int(seen["churns"].sum())

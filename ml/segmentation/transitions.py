@@ -64,7 +64,7 @@ def train(settings: Settings) -> registry.Model:
     seen = pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
     counts = count(seen)
     version = registry.version_of(NAME, counts, SEED, segments=segments and segments.version)
-    known = registry.find(settings, version)
+    known = registry.settled(settings, NAME, version)
     if known is not None:
         return known
     model = registry.Model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ from tests.ml import company, telco
 from warehouse.duck import connect
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
+
+SCORES = "select * from ml.customer_churn_scores order by customer_id"
 
 
 def _table(rows=1500, seed=0):
@@ -177,6 +180,40 @@ def test_a_changed_file_is_refused(own):
     path.unlink()
     with pytest.raises(WarehouseError, match="is missing"):
         ml.score(own.settings)
+
+
+def test_models_that_were_lost_are_made_again(own, rows):
+    """What a restore without the models' folder needs: one training, and the same scores come out."""
+    before = rows(own.settings.warehouse_db, SCORES)
+    shutil.rmtree(own.settings.models_dir)
+    again = ml.train(own.settings)
+    ml.train_outlook(own.settings)
+    assert again.is_new
+    assert again.churn.version == own.train.churn.version
+    assert again.churn.status == "promoted"
+    assert again.segments.version == own.train.segments.version
+    assert again.figures()["reason"] == own.train.figures()["reason"]
+    ml.score(own.settings)
+    pd.testing.assert_frame_equal(before, rows(own.settings.warehouse_db, SCORES))
+    assert list((own.settings.models_dir / "docs" / "model-cards").glob("*.md"))
+    # now that the files are there, there is nothing to do
+    assert ml.train(own.settings).is_new is False
+
+
+def test_a_model_that_was_lost_is_replaced_by_what_is_trained_next(own):
+    """On other data the newcomer, which had been turned down while the model in use could be read."""
+    con = connect(own.settings.warehouse_db)
+    con.execute("update gold.fact_api_usage set response_code = 500 where customer_id = 'acc_0001'")
+    company.describe(con)
+    con.close()
+    assert ml.train(own.settings).churn.version == own.train.churn.version
+    (own.settings.models_dir / own.train.churn.file).unlink()
+    (own.settings.models_dir / own.train.segments.file).write_bytes(b"damaged")
+    report = ml.train(own.settings)
+    assert report.churn.version != own.train.churn.version
+    assert report.churn.status == "promoted"
+    assert f"{own.train.churn.version} can't be read" in report.churn.reason
+    assert ml.score(own.settings).model_version == report.churn.version
 
 
 def test_unknown_types_are_refused_even_with_the_right_checksum(own):
