@@ -19,9 +19,11 @@ COPY sandbox sandbox
 COPY dbt_project dbt_project
 COPY dags dags
 COPY notebooks notebooks
+# Docker makes what a volume is mounted on and the image lacks, with its parents, as root's: the mounts of the compose files are the user's
 RUN uv pip install --system --no-deps --no-build-isolation --editable . \
  && useradd --create-home --uid 10001 warehouse \
- && mkdir /data && chown warehouse /data
+ && mkdir -p /data /home/warehouse/airflow/logs \
+ && chown -R warehouse /data /home/warehouse/airflow
 
 USER warehouse
 VOLUME /data

@@ -1,6 +1,7 @@
 """docker-compose.yml: Airflow on PostgreSQL and the sandbox's sources, with no default secret."""
 
 import re
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
@@ -110,6 +111,26 @@ def test_the_image_is_built_from_the_hashed_lock():
     assert re.search(r"^apache-airflow-providers-fab==", lock, re.MULTILINE)
     assert re.search(r"^psycopg2-binary==", lock, re.MULTILINE)
     assert "--hash=sha256:" in lock
+
+
+def test_what_a_volume_is_mounted_on_is_the_users_own(compose):
+    """Docker makes a folder that the image lacks as root's, and its parents too: the image's user can't write there."""
+    dockerfile = (PROJECT_ROOT / "Dockerfile").read_text()
+    user = re.search(r"^USER (\S+)$", dockerfile, re.MULTILINE)[1]
+    made = re.search(r"mkdir -p (.+?) \\?$", dockerfile, re.MULTILINE)[1].split()
+    owned = re.search(rf"chown -R {user} (.+)$", dockerfile, re.MULTILINE)[1].split()
+    over = yaml.safe_load((PROJECT_ROOT / "docker-compose.real.yml").read_text())
+    targets = {
+        PurePosixPath(volume.split(":")[1])
+        for file in (compose, over)
+        for service in file["services"].values()
+        if service.get("image", "").startswith("api-warehouse")
+        for volume in service.get("volumes", [])
+    }
+    assert targets == {PurePosixPath(path) for path in made}
+    there = {PurePosixPath("/"), *PurePosixPath(f"/home/{user}/x").parents}
+    for folder in {folder for target in targets for folder in (target, *target.parents)} - there:
+        assert any(folder.is_relative_to(path) for path in owned), folder
 
 
 def test_both_locks_pin_the_same_versions():
