@@ -75,6 +75,8 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Everything `warehouse doctor` shows, in order."""
     return [
+        # first: where it is full, much of what follows is wrong for that reason alone
+        *_disk(settings),
         *_versions(),
         *_settings(settings),
         *_mode(settings),
@@ -84,7 +86,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_rights(settings),
         *_files(settings),
         *_published(settings),
-        *_machine(settings),
+        *_memory(settings),
         *_airflow(settings),
     ]
 
@@ -352,7 +354,7 @@ def _published(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"published {edition}", "ok", f"{current.name} opens locked down")
 
 
-def _machine(settings: Settings) -> Iterator[Finding]:
+def _disk(settings: Settings) -> Iterator[Finding]:
     folder = settings.home
     while not folder.exists():
         folder = folder.parent
@@ -370,6 +372,9 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("disk", "ok", f"{free:,.0f} GB free")
+
+
+def _memory(settings: Settings) -> Iterator[Finding]:
     if not re.fullmatch(SIZE, str(settings.memory_limit)):
         yield Finding(
             "memory limit", "fail", "WAREHOUSE_MEMORY_LIMIT is no size", "write it like 4GB"

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warehouse.errors import LockTimeout
@@ -37,12 +37,18 @@ def hold(
     descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(descriptor, path, timeout, say)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{what} (pid {os.getpid()})".encode(), 0)
+        _name_holder(descriptor, f"{what} (pid {os.getpid()})")
         yield descriptor
-        os.ftruncate(descriptor, 0)
+        _name_holder(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def _name_holder(descriptor: int, holder: str) -> None:
+    # flock is the lock, the name a courtesy to whoever waits: a full disk takes the name alone
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
 
 
 def _acquire(descriptor: int, path: Path, timeout: float, say: Callable[[str], None]) -> None:

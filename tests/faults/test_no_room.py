@@ -12,12 +12,14 @@ import pytest
 
 from ingestion import runner
 from serving.publish import current_version, publish
-from tests.faults.dying import refused, with_files_up_to
+from tests.faults.dying import ended, refused, with_files_up_to
 from tests.quality.company import build_gold, settings_of
 from tests.serving.test_publish import pass_gates, published
 from warehouse import dbt_process, duck
+from warehouse.doctor import examine
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
+from warehouse.status import status
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 OLD = 1_700_000_000
@@ -95,6 +97,12 @@ def test_publishing_without_memory(tmp_path):
     assert "WAREHOUSE_MEMORY_LIMIT" in said
     assert current_version(settings).name == first.name
     assert publish(settings).is_new
+
+
+def test_looking_around_on_a_full_disk(usage):
+    """The files of a first sync are there, and not a byte more has room."""
+    for look in (status, examine):
+        assert ended(with_files_up_to, 0, look, usage) == 0, look.__name__
 
 
 # how the kernel ends what takes too much memory; and what dbt writes to its log where a query does

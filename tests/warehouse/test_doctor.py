@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
+
 import pytest
 
 from serving.publish import publish
@@ -130,6 +133,13 @@ def test_folder_of_the_other_mode_fails(tmp_path):
     settings = real(tmp_path)
     (settings.home / "mode").write_text("sandbox\n")
     assert "mode" in failures(settings)
+
+
+def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
+    """Where it is full, other things are wrong for that reason alone."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    first = examine(real(tmp_path))[0]
+    assert (first.name, first.level, first.detail) == ("disk", "fail", "0.0 GB free")
 
 
 def test_every_source_off_fails_in_real_mode(tmp_path):

@@ -1,5 +1,6 @@
 """Locks between processes, and the one door to DuckDB."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -78,6 +79,20 @@ def test_a_child_that_inherits_a_lock_keeps_it_where_its_parent_is_killed(tmp_pa
     finally:
         os.kill(child, signal.SIGKILL)
     with locks.hold(tmp_path / "x.duckdb", what="me", timeout=5):
+        pass
+
+
+def test_a_full_disk_takes_the_holders_name_and_not_the_lock(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    path = tmp_path / "x.duckdb"
+    with (
+        locks.hold(path, what="the first"),
+        pytest.raises(LockTimeout, match="in use by another process"),
+        locks.hold(path, what="me", timeout=0.1),
+    ):
         pass
 
 
