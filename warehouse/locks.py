@@ -61,8 +61,9 @@ def _acquire(descriptor: int, path: Path, timeout: float, say: Callable[[str], N
         except BlockingIOError:
             holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "another process"
             if time.monotonic() >= deadline:
+                waited = f"; waited {timeout:g} s" if timeout else ""
                 raise LockTimeout(
-                    f"{path.name} is in use by {holder}; waited {timeout:g} s",
+                    f"{path.name} is in use by {holder}{waited}",
                     "wait until it has finished, or stop that process, then run this again",
                 ) from None
             if not said:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ import psutil
 import requests
 from cryptography.fernet import Fernet
 
-from warehouse.errors import WarehouseError
+from warehouse import locks
+from warehouse.errors import LockTimeout, WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings, child_environment
 
 USER = "admin"
@@ -55,19 +56,47 @@ def airflow(
         say: Told what is going on.
 
     Raises:
-        WarehouseError: Airflow ended or didn't answer in time; its log says why.
+        WarehouseError: It runs already; or it ended or didn't answer in time, and its log says why.
     """
     home = settings.home / "airflow"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = _free_port(port)
-    password = _password(home)
-    environment = _environment(settings, home, port)
-    say("preparing Airflow's database")
-    _airflow(environment, home, "db", "migrate")
-    _airflow(
-        environment, home, "pools", "set", WRITER_POOL, "1", "one writer of the warehouse file"
-    )
-    say("starting Airflow (about a minute)")
+    url = f"http://127.0.0.1:{port}"
+    with _alone(home, url) as lock:
+        password = _password(home)
+        environment = _environment(settings, home, port)
+        say("preparing Airflow's database")
+        _airflow(environment, home, "db", "migrate")
+        _airflow(
+            environment, home, "pools", "set", WRITER_POOL, "1", "one writer of the warehouse file"
+        )
+        say("starting Airflow (about a minute)")
+        with _standalone(environment, home, lock, say) as process:
+            _wait_until_healthy(url, process, home)
+            yield Airflow(url, USER, password, process)
+
+
+@contextmanager
+def _alone(home: Path, url: str) -> Iterator[int]:
+    """Hold the lock of Airflow's folder: two on one SQLite would run the same tasks. Yields its descriptor."""
+    with ExitStack() as stack:
+        try:
+            what = f"`warehouse up` at {url}"
+            lock = stack.enter_context(locks.hold(home, what=what, timeout=0))
+        except LockTimeout as taken:
+            raise WarehouseError(
+                taken.message,
+                "Ctrl-C stops it where it runs; where that process is gone, "
+                f"`fuser {home}.lock` names what it left behind",
+            ) from None
+        yield lock
+
+
+@contextmanager
+def _standalone(
+    environment: dict[str, str], home: Path, lock: int, say: Callable[[str], None]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`airflow standalone`, stopped with all it started at the end; where we are killed, it keeps the lock."""
     with (home / "standalone.log").open("ab") as log_file:
         process = subprocess.Popen(
             [_program("airflow"), "standalone"],
@@ -77,15 +106,17 @@ def airflow(
             stdout=log_file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[lock],
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(url, process, home)
-        yield Airflow(url, USER, password, process)
+        yield process
     finally:
-        say("stopping Airflow")
-        stop(process.pid)
-        process.wait()
+        try:
+            # a terminal that was closed takes no line any more
+            say("stopping Airflow")
+        finally:
+            stop(process.pid)
+            process.wait()
 
 
 def stop(pid: int) -> None:

@@ -33,8 +33,10 @@ def up(
         asked_to_stop.set()
         raise KeyboardInterrupt
 
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, ask)
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # under nohup a closed terminal is no reason to stop
+        if sign != signal.SIGHUP or signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, ask)
     try:
         with running(settings) as reachable, airflow(reachable, port=port, say=console.print) as it:
             console.print(
