@@ -2,7 +2,8 @@
 
 Values of settings are never shown, only whether they are set.
 
-Reads: settings, the data folder's rights and files, installed versions. Writes: nothing.
+Reads: settings, the data folder's rights and files, installed versions, what an Airflow of one's own is set to.
+Writes: nothing.
 Run: `warehouse doctor`.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from warehouse import duck, locks
+from warehouse import duck, locks, own_airflow
 from warehouse.errors import WarehouseError
 from warehouse.settings import PROJECT_ROOT, SIZE, Settings, environment_is_set
 from warehouse.sources import SOURCES
@@ -392,8 +393,44 @@ def _airflow(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "telemetry", "ok", "off: dbt, Great Expectations and Airflow are started with it off"
     )
-    if settings.mode == "real" and not environment_is_set("AIRFLOW__CORE__FERNET_KEY"):
+    yield from _own_airflow(settings)
+
+
+def _own_airflow(settings: Settings) -> Iterator[Finding]:
+    try:
+        options = own_airflow.find(settings)
+    except WarehouseError as error:
+        yield Finding("Airflow", _strict(settings), error.message, error.hint)
+        return
+    if options is None:
         yield Finding(
-            "Airflow fernet key", "note", "not set in this environment",
-            "docker compose and `make up` set one; a server of your own needs AIRFLOW__CORE__FERNET_KEY",
+            "Airflow", "ok", "none of its own here: `warehouse up` and docker compose set it up safely"
         )  # fmt: skip
+        return
+    for name, is_safe, wrong, hint in (
+        (
+            "AIRFLOW__CORE__LOAD_EXAMPLES",
+            # as Airflow reads a boolean
+            options["load_examples"].split("#")[0].strip().lower() not in ("true", "t", "1"),
+            "Airflow loads its examples, which anybody may run", "set it to False",
+        ),
+        (
+            "AIRFLOW__API__HOST", options["host"] in LOOPBACK, "Airflow listens beyond this machine",
+            "set it to 127.0.0.1, and let a proxy with TLS, or `api-server --host`, say who else may come",
+        ),
+        (
+            "AIRFLOW__CORE__AUTH_MANAGER",
+            bool(options["auth_manager"]) and not options["auth_manager"].endswith("SimpleAuthManager"),
+            "Airflow has no accounts, SimpleAuthManager is made for trying it out",
+            "set it to airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager, or another with accounts",
+        ),
+        (
+            "AIRFLOW__CORE__FERNET_KEY", bool(options["fernet_key"]),
+            "not set: passwords of Airflow's connections are stored as they are",
+            'make one with `python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"`',
+        ),
+    ):  # fmt: skip
+        if is_safe:
+            yield Finding(name, "ok", "set safely")
+        else:
+            yield Finding(name, _strict(settings), wrong, hint)

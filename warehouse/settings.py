@@ -315,6 +315,11 @@ def environment_is_set(name: str) -> bool:
     return bool(os.environ.get(name))
 
 
+def airflow_environment() -> dict[str, str]:
+    """Airflow's own variables, such as AIRFLOW__API__HOST (for `doctor`, which never shows values)."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_")}
+
+
 def set_for_children(name: str, value: str) -> None:
     """Set a variable for the programs that this process starts and that are told nothing else."""
     os.environ[name] = value

@@ -6,11 +6,13 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from serving.publish import publish
 from tests.quality.company import build_gold, build_landing, settings_of
 from tests.serving.test_publish import pass_gates
 from warehouse.doctor import examine
+from warehouse.settings import PROJECT_ROOT, airflow_environment
 
 SECRETS = {
     "stripe_api_key": "rk_live_CANARY1",
@@ -41,7 +43,11 @@ def failures(settings):
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
+    """A folder and a person's home without anything, and no Airflow."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    for name in airflow_environment():
+        monkeypatch.delenv(name)
 
 
 def test_sound_installation_has_no_failure(tmp_path):
@@ -157,3 +163,81 @@ def test_every_source_off_fails_in_real_mode(tmp_path):
     assert "sources" in failures(settings)
     (stripe,) = [f for f in examine(settings) if f.name == "source stripe"]
     assert stripe.detail == "off: STRIPE_API_KEY not set"
+
+
+SAFE = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+    "AIRFLOW__CORE__FERNET_KEY": "CANARY6",
+}
+
+
+def airflows(settings):
+    return {f.name: f.level for f in examine(settings) if f.name.upper().startswith("AIRFLOW")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, None) for name in SAFE],
+        ("AIRFLOW__CORE__LOAD_EXAMPLES", "true"),
+        ("AIRFLOW__API__HOST", "0.0.0.0"),
+        (
+            "AIRFLOW__CORE__AUTH_MANAGER",
+            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        ),
+        ("AIRFLOW__CORE__FERNET_KEY", ""),
+    ],
+)
+def test_an_airflow_that_is_open_fails_in_real_mode(tmp_path, monkeypatch, name, value):
+    """What is not said is as Airflow has it by default."""
+    for safe in SAFE.items():
+        monkeypatch.setenv(*safe)
+    assert airflows(real(tmp_path)) == dict.fromkeys(SAFE, "ok")
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    assert airflows(real(tmp_path)) == dict.fromkeys(SAFE, "ok") | {name: "fail"}
+    assert airflows(real(tmp_path, mode="sandbox"))[name] == "note"
+    assert "CANARY" not in str(examine(real(tmp_path)))
+
+
+def test_what_an_airflow_has_in_its_file_counts(tmp_path, monkeypatch):
+    home = tmp_path / "server"
+    home.mkdir()
+    (home / "airflow.cfg").write_text(
+        "[core]\nload_examples = False\nfernet_key_cmd = cat %(x)s\n[api]\nhost = localhost\n"
+    )
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    expected = dict.fromkeys(SAFE, "ok") | {"AIRFLOW__CORE__AUTH_MANAGER": "fail"}
+    assert airflows(real(tmp_path)) == expected
+    # a variable wins, as it does for Airflow
+    monkeypatch.setenv("AIRFLOW__API__HOST", "0.0.0.0")
+    assert airflows(real(tmp_path)) == expected | {"AIRFLOW__API__HOST": "fail"}
+    (home / "airflow.cfg").write_text("no file of settings\n")
+    assert airflows(real(tmp_path)) == {"Airflow": "fail"}
+
+
+def test_a_laptops_up_and_the_airflow_of_other_projects_are_not_judged(tmp_path, monkeypatch):
+    settings = real(tmp_path)
+    assert airflows(settings) == {"Airflow": "ok"}
+    others = tmp_path / "person" / "airflow"
+    others.mkdir(parents=True)
+    (others / "airflow.cfg").write_text("[core]\nload_examples = True\ndags_folder = /elsewhere\n")
+    assert airflows(settings) == {"Airflow": "ok"}
+    # somebody looks into what `warehouse up` runs
+    monkeypatch.setenv("AIRFLOW_HOME", str(settings.home / "airflow"))
+    assert airflows(settings) == {"Airflow": "ok"}
+    monkeypatch.delenv("AIRFLOW_HOME")
+    (others / "airflow.cfg").write_text(f"[core]\ndags_folder = {PROJECT_ROOT / 'dags'}\n")
+    assert airflows(settings) == dict.fromkeys(SAFE, "fail")
+
+
+def test_compose_is_sound(tmp_path, monkeypatch):
+    compose = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())
+    for name, value in compose["services"]["airflow-scheduler"]["environment"].items():
+        if name.startswith("AIRFLOW"):
+            monkeypatch.setenv(name, value)
+    assert airflows(real(tmp_path)) == dict.fromkeys(SAFE, "ok")
