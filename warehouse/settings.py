@@ -11,6 +11,7 @@ import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -137,6 +138,19 @@ class Settings(BaseSettings):
         if not re.fullmatch(SIZE, size):
             raise ValueError("is a size, such as 4GB")
         return size
+
+    @field_validator(
+        "stripe_api_base", "support_base_url",
+        "alert_slack_url", "alert_webhook_url", "alert_oncall_url", "smtp_url",
+    )  # fmt: skip
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        try:
+            urlsplit(address or "")
+        except ValueError:
+            # the parser's own words may have the address in them
+            raise ValueError("is no address, such as https://example.com/path") from None
+        return address
 
     @field_validator(
         "start_date", "stripe_api_base", "support_base_url", "usage_location", "product_db_url",

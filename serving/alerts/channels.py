@@ -12,7 +12,7 @@ import smtplib
 from collections.abc import Callable
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid, parseaddr
+from email.utils import format_datetime, parseaddr
 from urllib.parse import urlsplit
 
 import requests
@@ -33,11 +33,15 @@ class Undelivered(WarehouseError):
     """A channel did not take a message; it waits and is tried again."""
 
 
+class PartlyDelivered(Undelivered):
+    """Some of a channel's recipients have the message; it waits, and what follows it goes to them meanwhile."""
+
+
 def send(settings: Settings, channel: str, title: str, body: str, entry: Entry) -> None:
     """Send one message.
 
     Raises:
-        Undelivered: It did not arrive, or the channel's address makes no sense.
+        Undelivered: It did not arrive everywhere, or the channel's address makes no sense.
     """
     _SENDERS[channel](settings, title, body, entry)
 
@@ -83,38 +87,46 @@ def _document(title: str, body: str, entry: Entry) -> dict[str, object]:
 
 
 def _post(channel: str, url: str | None, document: dict[str, object]) -> None:
-    parts = urlsplit(url or "")
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        raise Undelivered(f"{channel}: its address makes no sense", _hint(channel)) from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise Undelivered(f"{channel}: its address is no https:// address", _hint(channel))
     try:
         answer = requests.post(url or "", json=document, timeout=SECONDS, allow_redirects=False)
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:
         # the error's text has the address in it
         raise Undelivered(f"{channel}: {type(error).__name__}", _hint(channel)) from None
     if not answer.ok or answer.is_redirect:
         raise Undelivered(f"{channel}: HTTP {answer.status_code}", _hint(channel))
 
 
-def _email(settings: Settings, title: str, body: str, _entry: Entry) -> None:
+def _email(settings: Settings, title: str, body: str, entry: Entry) -> None:
     message = EmailMessage()
     try:
         sender = _mailbox(settings.email_from)
         message["From"] = sender
-        message["To"] = [_mailbox(one) for one in (settings.alert_email_to or "").split(",")]
+        recipients = [_mailbox(one) for one in (settings.alert_email_to or "").split(",")]
+        message["To"] = recipients
         message["Subject"] = " ".join(title.split())
         message["Date"] = format_datetime(wall_clock())
-        message["Message-ID"] = make_msgid(domain=sender.domain)
+        # the same at each attempt: who gets it twice sees it once
+        message["Message-ID"] = f"<{entry.id}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(f"{body}\n")
     except ValueError:
         raise Undelivered("email: an address makes no sense", _hint("email")) from None
     try:
         with mail.connect(settings.smtp_url or "", seconds=SECONDS) as server:
-            server.send_message(message)
+            refused = server.send_message(message)
     except smtplib.SMTPResponseException as error:
         raise Undelivered(f"email: SMTP {error.smtp_code}", _hint("email")) from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise Undelivered(f"email: {type(error).__name__}", _hint("email")) from None
+    if refused:
+        said = f"email: {len(refused)} of {len(recipients)} recipients refused"
+        raise PartlyDelivered(said, _hint("email"))
 
 
 def _mailbox(text: str | None) -> Address:

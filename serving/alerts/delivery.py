@@ -30,15 +30,18 @@ def deliver(settings: Settings, waiting: Iterable[Waiting]) -> tuple[int, list[s
     for item in waiting:
         if not channels.is_on(settings, item.channel):
             continue
-        if item.channel not in failed:
-            error = None
+        error = failed.get(item.channel)
+        if error is None:
             try:
                 channels.send(settings, item.channel, item.title, item.body, item.entry)
                 delivered += 1
             except channels.Undelivered as refused:
-                error = failed[item.channel] = refused.message
+                error = refused.message
+                # one recipient's wrong address keeps no later message from the others
+                if not isinstance(refused, channels.PartlyDelivered):
+                    failed[item.channel] = error
             with log.opened(settings) as con:
                 log.note_delivery(con, item, naive(clock.now(settings)), error)
-        if item.channel in failed:
-            left.append(f"{item.title} ({failed[item.channel]})")
+        if error is not None:
+            left.append(f"{item.title} ({error})")
     return delivered, left

@@ -24,7 +24,14 @@ class Mailbox:
         self.recipients: list[list[str]] = []
         self.logins: list[tuple[bytes, bytes]] = []
         self.refuses: str | None = None
+        self.unknown: set[str] = set()
         self.port = 0
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # fmt: skip  # noqa: N802
+        if address in self.unknown:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if self.refuses:

@@ -43,7 +43,7 @@ def addresses(mail, hook):
     """Every channel, each address with a secret in it."""
     for kept in (mail.mails, mail.recipients, mail.logins, hook.posts):
         kept.clear()
-    mail.refuses, hook.status, hook.headers = None, 200, {}
+    mail.refuses, mail.unknown, hook.status, hook.headers = None, set(), 200, {}
     return {
         "alert_slack_url": f"{hook.address}/slack/{SECRET}",
         "alert_webhook_url": f"{hook.address}/hook?token={SECRET}",
@@ -151,6 +151,25 @@ def test_what_does_not_arrive_waits_and_is_tried_again_in_order(company, mail, h
     assert tried[:3] == [("slack", 2, None), ("email", 3, None), ("oncall", 2, None)]
 
 
+def test_an_email_that_one_recipient_was_refused_waits_and_holds_nothing_up(company, mail):
+    mail.unknown = {"cfo@example.com"}
+    company.plant(REVENUE)
+    report = company.move()
+    line = f"[critical] {FELL} (email: 1 of 2 recipients refused)"
+    assert (report.delivered, report.undelivered) == (2, (line,))
+    assert [entry.is_delivered for entry in company.log("told is not null")] == [False]
+    report = company.move()
+    assert report.undelivered == (line, f"[recovered] {ROSE} (email: 1 of 2 recipients refused)")
+    assert mail.recipients == [["finance@example.com"]] * 3
+    assert [message["Subject"][:11] for message in mail.mails] == ["[critical] "] * 2 + [
+        "[recovered]"
+    ]
+    assert mail.mails[0]["Message-ID"] == mail.mails[1]["Message-ID"] != mail.mails[2]["Message-ID"]
+    mail.unknown = set()
+    assert company.move().delivered == 2
+    assert [entry.is_delivered for entry in company.log("told is not null")] == [True, True]
+
+
 def test_a_snoozed_rule_sends_nothing(company, mail, hook):
     with log.opened(company.settings) as con:
         log.snooze(con, "revenue_drop", "", datetime(2025, 8, 1), datetime(2025, 7, 28), "")
@@ -237,6 +256,7 @@ def closed_port() -> int:
             f"http://example.com/{SECRET}",
             "slack: its address is no https:// address",
         ),
+        ("alert_slack_url", f"https://[{SECRET}", "slack: its address makes no sense"),
         ("alert_webhook_url", f"file:///{SECRET}", "webhook: its address is no https:// address"),
         ("alert_webhook_url", "http://127.0.0.1:{closed}/" + SECRET, "webhook: ConnectionError"),
         ("smtp_url", f"smtp://u:{SECRET}@127.0.0.1:{{closed}}", "email: ConnectionRefusedError"),

@@ -45,6 +45,9 @@ def test_the_environment_wins_over_the_env_file(bare, tmp_path):
         ("WAREHOUSE_MEMORY_LIMIT", "plenty", "size"),
         ("WAREHOUSE_START_DATE", "yesterday", "date"),
         ("TRANSFORM_SCHEDULE", "every day", "cron"),
+        ("ALERT_SLACK_URL", "https://[x", "address"),
+        ("SUPPORT_BASE_URL", "https://[x", "address"),
+        ("SMTP_URL", "smtp://u:p@[x", "address"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_setting(bare, variable, value, reason):
@@ -55,6 +58,7 @@ def test_a_wrong_value_is_one_line_that_names_the_setting(bare, variable, value,
     assert reason in refused.value.message
     assert "\n" not in refused.value.message
     assert refused.value.exit_code == 2
+    assert "[x" not in refused.value.message
 
 
 def test_an_empty_variable_is_an_unset_one(bare):
