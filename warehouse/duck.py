@@ -6,6 +6,7 @@ open them.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -74,6 +75,9 @@ def hint_for(error: str) -> str:
         return "another process has it open; wait for it, or close it"
     if "Permission denied" in error:
         return "only the user who made it may open it"
+    if re.search(r"WAL.* does not match (the )?database file", error, re.DOTALL):
+        # its rows belong to the file that was there before
+        return "a restored file goes without the .wal that lay there: remove that, run this again (docs/runbook.md)"
     return "the file is damaged or not a DuckDB file; restore it (docs/runbook.md)"
 
 

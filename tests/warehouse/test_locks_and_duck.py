@@ -125,6 +125,42 @@ def test_a_damaged_file_is_an_error_with_a_hint(tmp_path):
     assert "runbook" in refused.value.hint
 
 
+COMMITTED_AND_KILLED = """
+import os, signal, sys
+from warehouse import duck
+con = duck.connect(sys.argv[1])
+con.execute("create table if not exists t (i integer)")
+con.execute("checkpoint")
+con.execute("insert into t values (1)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["written on", "made anew"])
+def test_a_restored_file_beside_the_wal_of_another_is_told_what_to_do(tmp_path, is_lost):
+    path, wal = tmp_path / "ops.duckdb", tmp_path / "ops.duckdb.wal"
+
+    def commit() -> None:
+        subprocess.run([sys.executable, "-c", COMMITTED_AND_KILLED, str(path)], check=False)
+
+    commit()
+    backup = {file: file.read_bytes() for file in (path, wal)}
+    if is_lost:
+        path.unlink()
+        wal.unlink()
+    commit()
+    path.write_bytes(backup[path])
+    with pytest.raises(WarehouseError) as refused:
+        duck.connect(path)
+    assert "without the .wal" in refused.value.hint
+    # as the runbook says: away with it, and then all that was copied
+    wal.unlink()
+    for file, content in backup.items():
+        file.write_bytes(content)
+    with duck.connect(path, read_only=True) as con:
+        assert con.execute("select count(*) from t").fetchone() == (1,)
+
+
 def test_what_is_no_damage_is_not_called_so(tmp_path):
     assert "only the user" in duck.hint_for("IO Error: Cannot open file: Permission denied")
     assert "make room" in duck.hint_for("IO Error: No space left on device")
