@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     """All settings, frozen. Secrets never appear in `repr`."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=".env", env_file_encoding="utf-8",
+        frozen=True, extra="ignore",
+        # Windows editors begin a file with a mark: it is no part of the first name
+        env_file=".env", env_file_encoding="utf-8-sig",
         # a variable that is set to nothing is not set: it doesn't hide what .env says
         env_ignore_empty=True,
     )  # fmt: skip
@@ -281,10 +283,16 @@ def load_settings() -> Settings:
     """Read the settings from the environment and `.env`.
 
     Raises:
-        CallError: A variable has a value that makes no sense.
+        CallError: A variable has a value that makes no sense, or `.env` can't be read as text.
     """
     try:
         settings = Settings()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CallError(
+            f".env is not UTF-8: line {line} has a character in another encoding",
+            "save it as UTF-8 in your editor",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

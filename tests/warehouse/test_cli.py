@@ -1,6 +1,8 @@
 """The command line's manners: exit codes, one line for what is wrong, text shown as it is."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 
@@ -61,6 +63,23 @@ def test_no_words_show_the_help(call):
     assert code == 2
     assert "Usage: warehouse" in out
     assert err == ""
+
+
+@pytest.mark.parametrize("words", [["status"], ["sql", "select 'a b'"]])
+def test_what_was_not_foreseen_says_a_whole_line_that_shows_more(call, monkeypatch, words):
+    def fails(*_, **__):
+        raise ZeroDivisionError("ours to mend")
+
+    monkeypatch.setattr("warehouse.home.check_mode", fails)
+    code, _, err = call(*words)
+    assert (code, err.splitlines()[0]) == (1, "error: ZeroDivisionError: ours to mend")
+    again = re.search("run `(.+)` and report it", err)[1]
+    name, *words = shlex.split(again)
+    assert name == "warehouse"
+    code, _, err = call(*words)
+    assert code == 1
+    assert "Traceback" in err
+    assert "report it with what stands above" in err
 
 
 def test_a_question_left_without_an_answer_stops_and_deletes_nothing(call, tmp_path, monkeypatch):

@@ -61,6 +61,27 @@ def test_a_wrong_value_is_one_line_that_names_the_setting(bare, variable, value,
     assert "[x" not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("REPORTING_CURRENCY=EUR\nSUPPORT_TOKEN=Sch\u00fctz\n".encode("latin-1"), 2),
+        ("REPORTING_CURRENCY=EUR\n".encode("utf-16"), 1),
+    ],
+)
+def test_an_env_file_in_another_encoding_is_one_line(bare, tmp_path, content, line):
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(CallError) as refused:
+        load_settings()
+    assert refused.value.message == (
+        f".env is not UTF-8: line {line} has a character in another encoding"
+    )
+
+
+def test_an_env_file_may_begin_with_a_byte_order_mark(bare, tmp_path):
+    (tmp_path / ".env").write_text("WAREHOUSE_MODE=real\n", encoding="utf-8-sig")
+    assert load_settings().mode == "real"
+
+
 def test_an_empty_variable_is_an_unset_one(bare):
     bare.setenv("STRIPE_API_KEY", "")
     bare.setenv("WAREHOUSE_AS_OF", "")

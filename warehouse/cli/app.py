@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import sys
 
 import typer
@@ -53,6 +54,19 @@ def _ours_or_an_error(record: logging.LogRecord) -> bool:
 def literal(text: str) -> str:
     """Text from outside, to be printed as it is: no markup, and no control character that a terminal would obey."""
     return escape(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
+
+
+def is_verbose() -> bool:
+    """Whether --verbose stands before the command; asked where its options may not have been read."""
+    return "--verbose" in sys.argv or "-v" in sys.argv
+
+
+def not_foreseen() -> str:
+    """What to do about an error of ours; --verbose stands before the command, so the whole line is shown."""
+    if is_verbose():
+        return "this was not foreseen; report it with what stands above"
+    again = shlex.join(["warehouse", "--verbose", *sys.argv[1:]])
+    return f"this was not foreseen; run `{again}` and report it"
 
 
 def settings_for(*, prepare: bool = False) -> Settings:

@@ -21,7 +21,7 @@ from warehouse.cli import (  # noqa: F401 - they register
     sources,
     sql,
 )
-from warehouse.cli.app import app, literal, stderr
+from warehouse.cli.app import app, is_verbose, literal, not_foreseen, stderr
 from warehouse.errors import CallError, WarehouseError
 
 STOPPED = 130  # as shells say it of what Ctrl-C ended
@@ -43,7 +43,7 @@ def main() -> None:
     except TyperException as error:
         code = _wrong_call(error)
     except Exception as error:  # noqa: BLE001 - the last resort: still one line
-        if "--verbose" in sys.argv or "-v" in sys.argv:
+        if is_verbose():
             stderr.print_exception()
         code = _explain(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -60,7 +60,7 @@ def _explain(error: Exception) -> int:
     else:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         message = f"{type(error).__name__}: {first}"
-        hint = "this was not foreseen; run again with --verbose and report it"
+        hint = not_foreseen()
     stderr.print(f"[bold red]error[/]: {literal(message)}", highlight=False, soft_wrap=True)
     if hint:
         stderr.print(f"  → {literal(hint)}", highlight=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from warehouse.cli.app import app, console, settings_for, stderr
+from warehouse.cli.app import app, console, not_foreseen, settings_for, stderr
 from warehouse.cli.sources import quarantine_exit
 from warehouse.errors import CallError, NothingToDo, WarehouseError
 from warehouse.locks import hold
@@ -110,7 +110,7 @@ def _run_group(
                     failed.append(
                         WarehouseError(
                             f"{stage.title}: {type(error).__name__}: {error}",
-                            "this was not foreseen; run again with --verbose and report it",
+                            not_foreseen(),
                         )
                     )
         except BaseException:
