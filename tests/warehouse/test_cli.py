@@ -120,6 +120,16 @@ def test_cells_are_text_not_markup(call, monkeypatch):
     assert all(text in out for text in ("[b]", "[/foo]", "[red]x"))
 
 
+@pytest.mark.parametrize(
+    "words", [["alerts"], ["alerts", "--json"], ["alerts", "rules"], ["status"]]
+)
+def test_a_look_makes_no_file(call, tmp_path, words):
+    """A folder with a file and no mode would be no warehouse's."""
+    code, _, _ = call(*words)
+    assert code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sigterm_stops_like_ctrl_c(tmp_path):
     """In a process of its own, with a command that waits."""
     program = (

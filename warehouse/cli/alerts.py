@@ -35,9 +35,12 @@ def shown(
 
     settings = settings_for()
     now = naive(clock.now(settings))
-    with log.opened(settings) as con:
-        found = summary.open_entries(log.last_rows(con), now)
-        waiting = len(log.waiting(con))
+    found, waiting = [], 0
+    # a look makes no file: where there is none, nothing has been judged yet
+    if settings.ops_db.exists():
+        with log.opened(settings) as con:
+            found = summary.open_entries(log.last_rows(con), now)
+            waiting = len(log.waiting(con))
     if as_json:
         typer.echo(json.dumps([log.as_dict(entry) for entry in found], default=str, indent=2))
         return
