@@ -18,6 +18,10 @@ from warehouse.ledger import GATES
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, SourceSpec
 
+DAMAGED = (
+    "the published version is damaged: `warehouse publish` makes it anew, "
+    "`warehouse publish --rollback` goes back"
+)
 SHOWN_GAPS = 10  # lines for people; `--json` lists all
 
 #: Days of the ledger that are gaps, those of one stream that follow each other as one.
@@ -51,7 +55,7 @@ def status(settings: Settings) -> dict[str, Any]:
     ]  # fmt: skip
     gates = _gates(settings)
     published = _published(settings)
-    gaps, damage = _gaps(published)
+    gaps, damage = _gaps(settings, published)
     now = clock.now(settings)
     return {
         "now": now,
@@ -152,18 +156,22 @@ def _published(settings: Settings) -> dict[str, Any] | None:
     return {"version": current.name, "path": str(current.path), "kept": versions(settings)}
 
 
-def _gaps(published: dict[str, Any] | None) -> tuple[list[dict[str, Any]], str]:
+def _gaps(settings: Settings, published: dict[str, Any] | None) -> tuple[list[dict[str, Any]], str]:
     """The published ledger's gaps; or none, and why they can't be read."""
+    from serving.audit import is_whole
+
     if published is None:
         return [], ""
+    folder = Path(published["path"])
+    if not is_whole(settings, folder):
+        return [], DAMAGED
     try:
-        with duck.connect(Path(published["path"]) / "restricted.duckdb", read_only=True) as con:
+        with duck.connect(folder / "restricted.duckdb", read_only=True) as con:
             rows = con.execute(_GAPS).fetchall()
     except duckdb.CatalogException:  # a version from before there was a ledger
         return [], ""
-    except (WarehouseError, duckdb.Error) as error:
-        said = str(error).splitlines()[0]
-        return [], f"the published version is damaged, `warehouse publish` makes it anew: {said}"
+    except (WarehouseError, duckdb.Error):
+        return [], DAMAGED
     names = ("source", "stream", "state", "from", "to")
     return [dict(zip(names, row, strict=True)) for row in rows], ""
 

@@ -11,7 +11,7 @@ from serving.publish import publish
 from tests.quality.company import NOW, build_gold, build_landing, land, settings_of
 from tests.serving.test_publish import pass_gates
 from warehouse import duck, ledger
-from warehouse.status import status
+from warehouse.status import DAMAGED, status
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_damaged_version_is_said_and_all_else_is_shown(settings, left):
     report = status(settings)
     assert report["gaps"] == []
     assert len(report["gates"]) == 3
-    assert report["lines"][-1].startswith("the published version is damaged, `warehouse publish`")
+    assert report["lines"][-1] == DAMAGED
 
 
 def test_failed_sync_and_damaged_file_are_told(settings):
