@@ -28,7 +28,8 @@ arrive fails the task `alerts`: its retries, and each evaluation after it, try a
 The notebooks are run on that version and rendered to `published/<version>/notebooks/*.html`. One that fails
 fails its own task and nothing else: the version stays published.
 
-To go back one version: `warehouse publish --rollback`.
+To go back one version: `warehouse publish --rollback`. What it goes back from is withdrawn: this task fails, saying so,
+until the warehouse holds something else (docs/runbook.md).
 """,
     **DAG_OPTIONS,
 )

@@ -6,19 +6,17 @@ Run: by `serving.publish`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
-from serving import pii
-from serving.editions import MADE_AT_PUBLISH, UNKNOWN_MEMBERS, columns_of, fingerprint
-from serving.sql import open_edition
+from serving import leaks, pii
+from serving.editions import CUSTOMER, MADE_AT_PUBLISH, columns_of, fingerprint
+from serving.sql import EDITIONS, open_edition
 from warehouse.errors import WarehouseError
 from warehouse.settings import Settings
-
-# Columns of dim_customers that tell who a customer is: none of their values may be in the analyst's edition.
-IDENTIFIERS = ("customer_id", "email", "company_name")
 
 
 def audit(
@@ -57,61 +55,68 @@ def audit(
     _audit_analyst(settings, restricted, analyst, found_counts)
 
 
+def is_whole(settings: Settings, version: Path) -> bool:
+    """Whether a published version can still be read: both editions open, as big and with the rows that it says.
+
+    A file that was cut off opens and counts its rows all the same, so its size is looked at too.
+
+    Args:
+        settings: Limits for opening.
+        version: The version's folder.
+    """
+    try:
+        said = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
+        rows, sizes = dict(said["tables"]), dict(said.get("bytes", {}))
+        counts = {}
+        for edition in EDITIONS:
+            path = version / f"{edition}.duckdb"
+            if path.stat().st_size != sizes.get(path.name, path.stat().st_size):
+                return False
+            with open_edition(settings, path) as con:
+                counts[edition] = {table: _rows(con, table) for table in columns_of(con)}
+    except (OSError, ValueError, KeyError, TypeError, WarehouseError, duckdb.Error):
+        return False
+    restricted, analyst = counts["restricted"], counts["analyst"]
+    # small groups are left out of the analyst's
+    return all(
+        restricted.get(table) == count and analyst.get(table, count + 1) <= count
+        for table, count in rows.items()
+    )
+
+
 def _audit_analyst(
     settings: Settings, restricted: Path, analyst: Path, counts: Mapping[str, int]
 ) -> None:
     with open_edition(settings, restricted) as con:
         tables = columns_of(con)
-        identifiers = _identifiers(con, tables.get("dim_customers", {}))
+        persons = leaks.persons_of(con, tables.get("dim_customers", {}))
     classes = pii.classify(tables)
     with open_edition(settings, analyst) as con:
         shown = columns_of(con)
         if missing := set(tables) - set(shown):
             raise _refused(f"analyst: gold.{min(missing)} is missing")
-        con.execute("create temp table identifiers (value varchar)")
-        if identifiers:
-            con.execute("insert into identifiers select unnest(?)", [identifiers])
         for table, columns in shown.items():
-            row = con.execute(f'select count(*) from gold."{table}"').fetchone()
-            rows = int(row[0]) if row else 0
+            rows = _rows(con, table)
             grouped = pii.small_groups(table, tables[table], classes[table]) is not None
             if rows > counts[table] or (rows < counts[table] and not grouped):
                 raise _refused(f"analyst: gold.{table} has {rows} rows, restricted {counts[table]}")
-            for column, kind in columns.items():
+            for column in columns:
                 if classes[table].get(column, "drop") == "drop":
                     raise _refused(f"analyst: gold.{table}.{column} must not be there")
-                if kind == "VARCHAR":
-                    _audit_values(con, table, column)
+        texts = [
+            leaks.TextColumn(schema, table, column, has_customers=CUSTOMER in columns)
+            for schema, of_schema in (("gold", shown), ("ops", columns_of(con, "ops")))
+            for table, columns in of_schema.items()
+            for column, kind in columns.items()
+            if kind in ("VARCHAR", "JSON")
+        ]
+        if leak := leaks.find(con, texts, persons):
+            raise _refused(f"analyst: {leak}")
 
 
-def _identifiers(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> list[str]:
-    present = [column for column in IDENTIFIERS if column in columns]
-    if not present:
-        return []
-    union = " union ".join(
-        f'select "{column}" as value from gold.dim_customers' for column in present
-    )
-    return [
-        row[0]
-        for row in con.execute(f"select value from ({union}) where value is not null").fetchall()
-        if row[0] not in UNKNOWN_MEMBERS
-    ]
-
-
-def _audit_values(con: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
-    """Every distinct text is looked at once: an address, or a value that tells who a customer is."""
-    row = con.execute(
-        f'with texts as (select distinct "{column}" as value from gold."{table}") '
-        "select count(*) filter (contains(value, '@') "
-        "and regexp_matches(value, '[^@[:space:]]+@[^@[:space:]]+[.][a-z]{2,}')), "
-        "count(*) filter (value in (select value from identifiers)) from texts"
-    ).fetchone()
-    addresses, names = row or (0, 0)
-    if addresses or names:
-        what = (
-            f"{addresses} e-mail addresses" if addresses else f"{names} names or ids of customers"
-        )
-        raise _refused(f"analyst: gold.{table}.{column} holds {what}")
+def _rows(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = con.execute(f'select count(*) from gold."{table}"').fetchone()
+    return int(row[0]) if row else 0
 
 
 def _refused(reason: str) -> WarehouseError:

@@ -1,12 +1,13 @@
 """Publish: write a candidate of both editions, audit it, and switch readers over in one step.
 
 Readers see whole, audited versions only and are never blocked: a version is a folder that is complete before
-`published/current` points to it, and open readers keep theirs. The newest three versions stay, to go back to.
+`published/current` points to it, and open readers keep theirs. The newest three versions stay, to go back to. Going
+back withdraws the version that was current: nobody goes back to it, and its content is not published again unasked.
 
 Reads: `warehouse.duckdb`, `ops.duckdb`, the gates' pages under `<home>/logs/quality`, dbt's manifest.
 Writes: `published/<version>/{restricted,analyst}.duckdb`, `manifest.json`, `docs/`; `published/current`;
-a row in `ops.publishes`.
-Run: `warehouse publish [--rollback]`.
+rows in `ops.publishes`.
+Run: `warehouse publish [--again | --rollback]`.
 """
 
 from __future__ import annotations
@@ -52,12 +53,16 @@ class PublishedVersion:
     content_hash: str
 
 
-def publish(settings: Settings) -> PublishedVersion:
+def publish(settings: Settings, *, again: bool = False) -> PublishedVersion:
     """Publish the warehouse as it stands, if every gate has passed it.
+
+    Args:
+        settings: Whose warehouse and versions.
+        again: Publish content, too, that a rollback withdrew.
 
     Raises:
         GateRefused: A gate failed, never ran, or ran before the last build.
-        WarehouseError: The candidate failed its audit, or a column isn't classified.
+        WarehouseError: The candidate failed its audit, a column isn't classified, or the content was withdrawn.
     """
     settings.published_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = clock.now(settings)
@@ -68,9 +73,17 @@ def publish(settings: Settings) -> PublishedVersion:
             counts, sums = _fingerprint_of(settings)
             identity = editions.content_hash(settings, sums)
             current = current_version(settings)
-            if current is not None and current.content_hash == identity:
+            is_withdrawn = identity in ledger.withdrawn(settings, "content_hash")
+            if is_withdrawn and not again:
+                raise WarehouseError(
+                    "what the warehouse holds was withdrawn by a rollback, so it is not published again"
+                    + (f"; readers keep {current.name}" if current else ""),
+                    "mend it and build, or publish it all the same: `warehouse publish --again`",
+                )
+            is_same = current is not None and current.content_hash == identity
+            if current is not None and is_same and auditing.is_whole(settings, current.path):
                 # killed between the switch and its record, an earlier publish left no row
-                if not ledger.is_published(settings, current.name):
+                if is_withdrawn or not ledger.is_published(settings, current.name):
                     _record(settings, current.name, identity, now)
                 return current
             _refuse_unclassified(settings)
@@ -125,31 +138,60 @@ def _record(settings: Settings, name: str, identity: str, now: datetime) -> None
 
 
 def rollback(settings: Settings) -> PublishedVersion:
-    """Point readers back to the version before the current one.
+    """Withdraw the current version, and point readers to the newest before it that is whole and not withdrawn.
 
     Raises:
         WarehouseError: There is none.
     """
     with locks.hold(settings.published_dir, what="rollback", timeout=settings.lock_timeout):
-        current = current_version(settings)
-        names = versions(settings)
-        before = [name for name in names if current is not None and name < current.name]
-        if current is None or not before:
+        current = _current_name(settings)
+        before = [name for name in versions(settings) if current is not None and name < current]
+        notes = dict.fromkeys(_withdrawn(settings), " (withdrawn)") | {
+            name: " (damaged)"
+            for name in before
+            if not auditing.is_whole(settings, settings.published_dir / name)
+        }
+        good = [name for name in before if name not in notes]
+        if current is None or not good:
+            kept = ", ".join(name + notes.get(name, "") for name in versions(settings))
             raise WarehouseError(
-                "there is no earlier version to go back to",
-                f"kept versions: {', '.join(names) if names else 'none'}",
+                "there is no earlier version to go back to", f"kept versions: {kept or 'none'}"
             )
-        _switch(settings, before[-1])
+        # before the switch: killed between the two, the next publish does not take it for good
+        _withdraw(settings, current)
+        _switch(settings, good[-1])
         ledger.record_publish(
             settings,
-            version=before[-1],
+            version=good[-1],
             content_hash=None,
             action="rollback",
             published_at=clock.now(settings),
         )
-        found = current_version(settings)
-    assert found is not None
-    return found
+        path = settings.published_dir / good[-1]
+    return PublishedVersion(path.name, path, is_new=False, content_hash=_content_of(path))
+
+
+def _withdraw(settings: Settings, name: str) -> None:
+    """Write down that a version is withdrawn, and its content too, unless its files alone are to blame."""
+    path = settings.published_dir / name
+    ledger.record_publish(
+        settings,
+        version=name,
+        content_hash=_content_of(path) if auditing.is_whole(settings, path) else None,
+        action="withdraw",
+        published_at=clock.now(settings),
+    )
+
+
+def _withdrawn(settings: Settings) -> set[str]:
+    """Names of the kept versions that nobody should go back to: they or their content were withdrawn."""
+    names = ledger.withdrawn(settings, "version")
+    contents = ledger.withdrawn(settings, "content_hash")
+    return {
+        name
+        for name in versions(settings)
+        if name in names or _content_of(settings.published_dir / name) in contents
+    }
 
 
 def versions(settings: Settings) -> list[str]:
@@ -167,15 +209,24 @@ def current_version(settings: Settings) -> PublishedVersion | None:
     """The version that readers see; None if nothing is published."""
     pointer = settings.published_dir / "current"
     path = pointer.resolve()
-    manifest = path / "manifest.json"
-    if not pointer.is_symlink() or not manifest.exists():
+    if not pointer.is_symlink() or not (path / "manifest.json").exists():
         return None
+    return PublishedVersion(path.name, path, is_new=False, content_hash=_content_of(path))
+
+
+def _current_name(settings: Settings) -> str | None:
+    """What `current` points to, whether or not it is whole or even there."""
+    pointer = settings.published_dir / "current"
+    return pointer.readlink().name if pointer.is_symlink() else None
+
+
+def _content_of(path: Path) -> str:
     try:
-        identity = str(json.loads(manifest.read_text(encoding="utf-8"))["content_hash"])
-    except (ValueError, KeyError, TypeError):
+        said = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return str(said["content_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
         # equal to no content: readers are served, and the next publish makes a version that is whole
-        identity = ""
-    return PublishedVersion(path.name, path, is_new=False, content_hash=identity)
+        return ""
 
 
 def _refuse_unchecked(settings: Settings) -> None:
@@ -273,6 +324,7 @@ def _write_manifest(
         "checks": checks,
         "duckdb": duckdb.__version__,
         "storage_version": duck.STORAGE_VERSION,
+        "bytes": {path.name: path.stat().st_size for path in sorted(candidate.glob("*.duckdb"))},
         "tables": dict(sorted(counts.items())),
     }
     (candidate / "manifest.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
@@ -307,7 +359,12 @@ def _switch(settings: Settings, name: str) -> None:
 
 
 def _remove_leftovers(settings: Settings) -> None:
-    """What a crashed publish left: candidates, and links that were never moved into place."""
+    """What a crashed publish left: candidates, links that were never moved into place, versions that nobody saw."""
+    current = _current_name(settings)
+    for name in versions(settings):
+        is_newer = current is None or name > current
+        if is_newer and not ledger.is_published(settings, name):
+            _remove(settings, name)
     for path in settings.published_dir.glob(".tmp-*"):
         shutil.rmtree(path)
     for path in settings.published_dir.glob(".current-*"):
@@ -315,7 +372,16 @@ def _remove_leftovers(settings: Settings) -> None:
 
 
 def _keep_newest(settings: Settings) -> None:
-    current = current_version(settings)
-    for name in versions(settings)[: -settings.keep_versions]:
-        if current is None or name != current.name:
-            shutil.rmtree(settings.published_dir / name)
+    """Keep so many versions; those that were withdrawn go first, the current one never."""
+    withdrawn = _withdrawn(settings)
+    oldest_first = sorted(versions(settings), key=lambda name: (name not in withdrawn, name))
+    for name in oldest_first[: -settings.keep_versions]:
+        if name != _current_name(settings):
+            _remove(settings, name)
+
+
+def _remove(settings: Settings, name: str) -> None:
+    """Take a version's name away before its files: killed in between, no half of it counts as a version."""
+    doomed = settings.published_dir / f".tmp-{name}"
+    (settings.published_dir / name).rename(doomed)
+    shutil.rmtree(doomed)

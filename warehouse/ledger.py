@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import duckdb
 
@@ -381,13 +382,13 @@ def record_publish(
     action: str,
     published_at: datetime,
 ) -> None:
-    """Write down that readers now see a version.
+    """Write down that readers now see a version, or that it is withdrawn.
 
     Args:
         settings: Whose `ops.duckdb`.
         version: Name of the version.
-        content_hash: Hash of its gold tables.
-        action: publish or rollback.
+        content_hash: Hash of its gold tables; None where the content is not what the action is about.
+        action: publish, rollback (to this version) or withdraw (it was gone back from).
         published_at: `clock.now`.
     """
     with ops(settings) as con:
@@ -402,6 +403,16 @@ def is_published(settings: Settings, version: str) -> bool:
     with ops(settings) as con:
         found = con.execute("select count(*) from publishes where version = ?", [version])
         return found.fetchall()[0][0] > 0
+
+
+def withdrawn(settings: Settings, what: Literal["version", "content_hash"]) -> set[str]:
+    """Versions (or contents) that readers were taken back from and have not been given again since."""
+    with ops(settings) as con:
+        rows = con.execute(
+            f"select {what} from publishes where {what} is not null group by {what} "
+            "having arg_max(action, ordinal) = 'withdraw'"
+        ).fetchall()
+    return {row[0] for row in rows}
 
 
 def last_training(settings: Settings, code_version: str) -> datetime | None:

@@ -153,12 +153,18 @@ def score(settings: Settings, say: Say) -> Figures:
     return ml.score(settings).figures()
 
 
-def publish(settings: Settings, say: Say) -> Figures:
-    """Publish what passed the gates as a new version of both editions."""
+def publish(settings: Settings, say: Say, *, again: bool = False) -> Figures:
+    """Publish what passed the gates as a new version of both editions.
+
+    Args:
+        settings: Whose warehouse.
+        say: Told what is under way.
+        again: Publish content, too, that a rollback withdrew.
+    """
     from serving.publish import publish as publish_version
 
     say("writing editions")
-    version = publish_version(settings)
+    version = publish_version(settings, again=again)
     return {"version": version.name, "new": version.is_new}
 
 

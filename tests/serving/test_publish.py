@@ -157,10 +157,6 @@ def test_three_versions_are_kept_and_rollback_goes_back(settings):
     assert rollback(settings).name == names[1]
     with pytest.raises(WarehouseError, match="no earlier version"):
         rollback(settings)
-    # the next publish goes forward again, under a new name
-    forward = publish(settings)
-    assert forward.is_new
-    assert forward.name > names[3]
 
 
 def test_rights_are_owner_only_and_no_stray_file_is_left(settings):
@@ -171,6 +167,127 @@ def test_rights_are_owner_only_and_no_stray_file_is_left(settings):
     names = {path.name for path in version.path.iterdir()}
     assert names == {"analyst.duckdb", "docs", "manifest.json", "restricted.duckdb"}
     assert {path.name for path in settings.published_dir.iterdir()} == {"current", version.name}
+
+
+# --- going back ------------------------------------------------------------------------------------------------------
+
+
+def with_mrr(settings, mrr):
+    return published(settings, f"update gold.dim_customers set mrr = {mrr} where mrr > 0").name
+
+
+def mrr_of(settings):
+    return query(settings, "select max(mrr) from gold.dim_customers").rows[0][0]
+
+
+def test_withdrawn_versions_are_passed_over_and_go_first(settings):
+    good, bad, worse = (with_mrr(settings, mrr) for mrr in (1, 2, 3))
+    assert [rollback(settings).name for _ in range(2)] == [bad, good]
+    mended = with_mrr(settings, 4)
+    assert versions(settings) == [good, worse, mended]
+    assert rollback(settings).name == good
+    with pytest.raises(WarehouseError, match="no earlier version") as refused:
+        rollback(settings)
+    assert refused.value.hint == (
+        f"kept versions: {good}, {worse} (withdrawn), {mended} (withdrawn)"
+    )
+
+
+def test_withdrawn_content_is_published_again_only_when_asked_for(settings):
+    good, bad = with_mrr(settings, 1), with_mrr(settings, 2)
+    rollback(settings)
+    with pytest.raises(WarehouseError, match=f"withdrawn by a rollback.*keep {good}") as refused:
+        publish(settings)
+    assert "publish --again" in refused.value.hint
+    assert (current_version(settings).name, mrr_of(settings)) == (good, 1)
+    forward = publish(settings, again=True)
+    assert forward.is_new
+    assert forward.name > bad
+    assert mrr_of(settings) == 2
+    # it is withdrawn no more, but the version that was gone back from has the same content
+    assert not publish(settings).is_new
+    assert rollback(settings).name == good
+
+
+def test_a_rollback_that_was_killed_leaves_nothing_to_publish_again(settings, monkeypatch):
+    good, bad = with_mrr(settings, 1), with_mrr(settings, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.publish._switch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rollback(settings)
+    assert current_version(settings).name == bad
+    with pytest.raises(WarehouseError, match="withdrawn by a rollback"):
+        publish(settings)
+    assert rollback(settings).name == good
+
+
+def killed(*_):
+    raise KeyboardInterrupt
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose(path):
+    path.unlink()
+
+
+def lose_a_row(path):
+    path.chmod(0o600)
+    with duck.connect(path) as con:
+        con.execute("delete from gold.fact_revenue where currency = 'EUR'")
+
+
+@pytest.mark.parametrize(
+    ("edition", "harm"),
+    [
+        ("restricted", cut_off),
+        ("restricted", lose),
+        ("restricted", lose_a_row),
+        ("analyst", cut_off),
+        ("analyst", lose),
+    ],
+)
+def test_a_damaged_current_version_is_made_anew(settings, edition, harm):
+    first = published(settings)
+    harm(first.path / f"{edition}.duckdb")
+    second = publish(settings)
+    assert (second.is_new, second.content_hash) == (True, first.content_hash)
+    assert query(settings, "select count(*) from gold.fact_revenue", edition=edition).rows == [(3,)]
+    assert not publish(settings).is_new
+
+
+def test_nobody_goes_back_to_a_damaged_version(settings):
+    settings = settings.over(keep_versions=4)
+    names = [with_mrr(settings, mrr) for mrr in (1, 2, 3, 4)]
+    lost = [
+        settings.published_dir / name / file
+        for name, file in zip(
+            names[:3], ("restricted.duckdb", "analyst.duckdb", "manifest.json"), strict=True
+        )
+    ]
+    for path in lost:
+        path.rename(settings.home / path.name)
+    with pytest.raises(WarehouseError, match="no earlier version") as refused:
+        rollback(settings)
+    said = [f"{name} (damaged)" for name in names[:3]]
+    assert refused.value.hint == f"kept versions: {', '.join([*said, names[3]])}"
+    assert mrr_of(settings) == 4
+    (settings.home / lost[0].name).rename(lost[0])
+    assert rollback(settings).name == names[0]
+    assert mrr_of(settings) == 1
+
+
+def test_damage_is_gone_back_from_and_the_content_is_not_to_blame(settings):
+    good, damaged = with_mrr(settings, 1), with_mrr(settings, 2)
+    lose(settings.published_dir / damaged / "manifest.json")
+    assert rollback(settings).name == good
+    assert publish(settings).is_new
+    assert mrr_of(settings) == 2
 
 
 # --- gates -----------------------------------------------------------------------------------------------------------
@@ -319,6 +436,32 @@ def test_value_that_names_a_customer_in_a_harmless_column_is_refused(settings):
     assert current_version(settings).name == first.name
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"acc_ada": "", "acc_bob": "USD", "acc_cid": "Team"},
+        {"acc_ada": "tier", "acc_bob": "fintech", "acc_cid": "search"},
+    ],
+)
+def test_customers_who_name_themselves_like_codes_stop_no_publish(settings, named):
+    changes = [
+        f"update gold.dim_customers set company_name = '{name}' where customer_id = '{customer}'"
+        for customer, name in named.items()
+    ]
+    assert published(
+        settings, *changes, "update gold.dim_customers set email = 'Low' where tier = 'Free'"
+    ).is_new
+
+
+@pytest.mark.parametrize("smuggled", ["write to eve@example.org", "acc_ada"])
+def test_a_value_that_names_a_customer_in_ops_is_refused(settings, smuggled):
+    ledger.record_publish(
+        settings, version="v0", content_hash=None, action=smuggled, published_at=NOW
+    )
+    with pytest.raises(WarehouseError, match=r"analyst: ops\.publishes\.action holds"):
+        published(settings)
+
+
 def test_small_groups_are_left_out(settings):
     published(settings)
     sql = "select industry from gold.kpi_customers_by_industry order by 1"
@@ -384,6 +527,34 @@ def test_killed_at_any_step_readers_see_a_whole_version(settings, point):
     assert ledger.is_published(settings, final.name)
     edition = gold_hashes(final.path / "restricted.duckdb")
     assert not damage({}, {}, gold=(gold, {table: edition[table] for table in gold}))
+    assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
+
+
+def test_a_version_that_nobody_saw_is_none_to_go_back_to(settings):
+    first = published(settings)
+    build_gold(settings, "update gold.dim_customers set mrr = 7 where mrr > 0")
+    pass_gates(settings)
+    killed_at("publish.renamed", publish, settings)
+    unseen = versions(settings)[-1]
+    assert unseen != first.name
+    assert publish(settings).is_new
+    assert len(versions(settings)) == 2
+    assert rollback(settings).name == first.name
+
+
+def test_killed_while_an_old_version_is_removed_no_half_of_it_is_left(settings, monkeypatch):
+    names = [with_mrr(settings, mrr) for mrr in (1, 2, 3)]
+
+    def die_half_way(folder):
+        (folder / "restricted.duckdb").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.publish.shutil.rmtree", die_half_way)
+        with pytest.raises(KeyboardInterrupt):
+            with_mrr(settings, 4)
+    assert versions(settings)[:-1] == names[1:]
+    assert not publish(settings).is_new
     assert not [p for p in settings.published_dir.iterdir() if p.name.startswith(".")]
 
 

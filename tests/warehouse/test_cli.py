@@ -37,6 +37,11 @@ def call(tmp_path, monkeypatch, capsys):
         (["sql", "select 1", "--question", "mrr_by_tier"], "more than one query"),
         (["sql", "--question", "nope"], "no saved question 'nope'"),
         (["sql", "select 1", "--output", "x.xlsx"], "no format 'xlsx'"),
+        (
+            ["sql", "select 1", "--landing", "product", "--edition", "analyst"],
+            "--landing has no editions",
+        ),
+        (["publish", "--rollback", "--again"], "--rollback goes back, --again goes forward"),
         (["run", "--fast"], "No such option: --fast"),
         (["sync", "stripe", "--from", "2025-13-01"], "Invalid value for '--from'"),
         (["sync", "stripe", "--from", "2025-01-01"], "--from and --to belong together"),

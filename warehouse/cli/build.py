@@ -110,16 +110,23 @@ def score() -> None:
 
 @app.command()
 def publish(
-    rollback: bool = typer.Option(False, "--rollback", help="Go back to the version before."),
+    rollback: bool = typer.Option(
+        False, "--rollback", help="Withdraw the current version, go back to the one before."
+    ),
+    again: bool = typer.Option(
+        False, "--again", help="Publish content, too, that a rollback withdrew."
+    ),
 ) -> None:
     """Publish what passed the gates, or go back one version."""
     from serving.publish import rollback as roll_back
 
+    if rollback and again:
+        raise CallError("--rollback goes back, --again goes forward", "give one of them")
     settings = settings_for(prepare=True)
     if rollback:
         console.print(f"current version is now {roll_back(settings).name}", highlight=False)
         return
-    figures = _with_status("publishing", lambda say: stages.publish(settings, say))
+    figures = _with_status("publishing", lambda say: stages.publish(settings, say, again=again))
     console.print(
         f"{figures['version']} {'published' if figures['new'] else 'is already current'}",
         highlight=False,
