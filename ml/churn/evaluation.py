@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ml.churn import models
-from ml.churn.promotion import Gain, log_losses, paired_gain
+from ml.churn.promotion import Gain, log_losses, paired_gain, shortfall
 
 HORIZON = timedelta(days=30)
 MIN_TRAIN_POSITIVES = 15
@@ -52,7 +52,8 @@ class Report:
         chosen: Name of the best candidate by log loss, of those whose reasons are exact.
         metrics: Figures per candidate, and of `base_rate` and `nobody_churns`.
         gain: Of the chosen one over the base rate (bootstrap over customers, or rows).
-        beats_baseline: The gain is beyond noise, and ROC AUC above 0.5.
+        beats_baseline: The gain is beyond noise, on enough leavers, and ROC AUC above 0.5
+            (`ml.churn.promotion.shortfall`).
         splits: What was trained and tested, one entry per split.
         pipeline: The chosen candidate fitted once on all rows.
     """
@@ -191,7 +192,7 @@ def evaluate(
         chosen=chosen,
         metrics=metrics,
         gain=gain,
-        beats_baseline=gain.is_beyond_noise and (metrics[chosen].roc_auc or 0) > 0.5,
+        beats_baseline=shortfall(gain, metrics[chosen].roc_auc) is None,
         splits=told,
         predictions=predictions,
     )

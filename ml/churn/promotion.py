@@ -1,5 +1,8 @@
 """Whether a newly trained model takes over: only if it beats the baseline and the model in use, beyond noise.
 
+To beat the baseline it must tell customers apart: where fewer leave than before, any lower probability for all has a
+lower log loss than the old rate.
+
 Both are compared on the same rows by log loss, and whole customers are drawn again (paired bootstrap).
 The baseline on every row predicted out of time; the model in use only on dates whose label its own
 training could not have seen, or it would be judged on what it has learnt by heart.
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from ml.registry import Model
 
 BOOTSTRAP_ROUNDS = 400
-# Fewer leavers than these since the model in use was trained say nothing about which one is better.
+# Fewer leavers than these say nothing about which of two is better: of those tested, against the base rate; of those
+# since the model in use was trained, against it.
+MIN_TEST_POSITIVES = 20
 MIN_FRESH_POSITIVES = 20
 
 
@@ -92,10 +97,29 @@ def paired_gain(
     return Gain(float(gains.mean()), float(low), float(high), len(gains), int(label.sum()))
 
 
+def shortfall(over_baseline: Gain, roc_auc: float | None) -> str | None:
+    """What a candidate lacks to stand above the base rate; None: nothing.
+
+    Args:
+        over_baseline: Its gain over the base rate.
+        roc_auc: None where all tested stayed, or all left.
+    """
+    if over_baseline.positives < MIN_TEST_POSITIVES:
+        return (
+            f"{over_baseline.positives} churns are too few to test on (needs {MIN_TEST_POSITIVES})"
+        )
+    if not over_baseline.is_beyond_noise:
+        return "does not beat the base rate beyond noise"
+    if roc_auc is None or roc_auc <= 0.5:
+        return "does not tell who leaves from who stays (ROC AUC 0.5 or less)"
+    return None
+
+
 def decide(
     kind: str,
     over_baseline: Gain,
     *,
+    roc_auc: float | None,
     champion: str | None = None,
     over_champion: Gain | None = None,
     cannot_score: str | None = None,
@@ -105,16 +129,18 @@ def decide(
     Args:
         kind: Name of the candidate that was chosen.
         over_baseline: Its gain over the base rate.
+        roc_auc: On the same rows.
         champion: Version of the model in use, unless that is only the base rate.
         over_champion: Its gain over that model on fresh rows; None: there are none.
         cannot_score: Why the model in use can't score today's features, if it can't.
     """
     against_rate = f"{kind}: {over_baseline.told('the base rate')}"
-    if not over_baseline.is_beyond_noise:
+    if lacking := shortfall(over_baseline, roc_auc):
         if champion is not None and cannot_score is None:
-            return Decision("rejected", f"does not beat the base rate beyond noise; {against_rate}",
-                            over_baseline, over_champion, champion)  # fmt: skip
-        return Decision("fallback", f"nothing beats the base rate beyond noise, so it is used; {against_rate}",
+            return Decision(
+                "rejected", f"{lacking}; {against_rate}", over_baseline, over_champion, champion
+            )
+        return Decision("fallback", f"the base rate is used: {lacking}; {against_rate}",
                         over_baseline, None, champion)  # fmt: skip
     if champion is None:
         return Decision("promoted", f"beats the base rate, and no model is in use; {against_rate}",

@@ -34,7 +34,7 @@ MAX_CUTOFFS = 72  # two years of snapshots, ten days apart
 # their labels overlap so far that they teach hardly more (AUC +0.001 at 110,000).
 MANY_ROWS = 50_000
 MIN_HISTORY = timedelta(days=150)
-MIN_POSITIVES = 30
+MIN_POSITIVES = 30  # customers that left, each of which is in about three customer-dates
 TEST_CUTOFFS = 6
 # what logs and Airflow show of a model
 TOLD = ("roc_auc", "pr_auc", "brier", "log_loss", "expected_calibration_error", "accuracy")
@@ -77,7 +77,7 @@ class TrainReport:
 def train(settings: Settings) -> TrainReport:
     """Train on everything known now.
 
-    A company too young to learn from (fewer than `MIN_POSITIVES` churns, or under five months with
+    A company too young to learn from (fewer than `MIN_POSITIVES` customers left, or under five months with
     closed labels) gets its base rate as a flagged fallback, not a crash. A candidate that does not
     beat the base rate and the model in use beyond noise is registered as rejected, and the model in
     use stays (`ml.churn.promotion`).
@@ -156,7 +156,7 @@ def _train_churn(
     report = _evaluated(data, table, label)
     if report is None:
         can_score = champion is not None and _cannot_score(settings, champion, data) is None
-        decision = promotion.undecided(_too_young(data, label), champion if can_score else None)
+        decision = promotion.undecided(_too_young(data), champion if can_score else None)
         figures: dict[str, Any] = {
             "best": {"base_rate": float(label.mean()) if len(label) else None}
         }
@@ -200,7 +200,7 @@ def _evaluated(
         stamp.to_pydatetime().replace(tzinfo=UTC) for stamp in sorted(data["as_of"].unique())
     ]
     span = moments[-1] - moments[0] if moments else timedelta()
-    if label.sum() < MIN_POSITIVES or span < MIN_HISTORY:
+    if _leavers(data) < MIN_POSITIVES or span < MIN_HISTORY:
         return None
     splits = evaluation.rolling_splits(data["as_of"], test_cutoffs(moments))
     try:
@@ -211,11 +211,15 @@ def _evaluated(
         return None
 
 
-def _too_young(data: pd.DataFrame, label: pd.Series) -> str:
+def _leavers(data: pd.DataFrame) -> int:
+    return int(data.loc[data["churns"].astype(bool), "customer_id"].nunique())
+
+
+def _too_young(data: pd.DataFrame) -> str:
     span = data["as_of"].max() - data["as_of"].min() if len(data) else timedelta()
     return (
-        f"too young to learn from: {int(label.sum())} churns over {span.days} days "
-        f"(needs {MIN_POSITIVES} over {MIN_HISTORY.days}); every score is the base rate"
+        f"too young to learn from: {_leavers(data)} customers left in {span.days} days "
+        f"(needs {MIN_POSITIVES} in {MIN_HISTORY.days}); every score is the base rate"
     )
 
 
@@ -236,11 +240,12 @@ def _decide(
 ) -> promotion.Decision:
     """Put the chosen candidate beside the model in use, on dates that model's training knew nothing of."""
     if champion is None or champion.kind == models.BASELINE:
-        return promotion.decide(report.chosen, report.gain)
+        return promotion.decide(report.chosen, report.gain, roc_auc=report.best.roc_auc)
     if reason := _cannot_score(settings, champion, data):
         return promotion.decide(
-            report.chosen, report.gain, champion=champion.version, cannot_score=reason
-        )
+            report.chosen, report.gain, roc_auc=report.best.roc_auc,
+            champion=champion.version, cannot_score=reason,
+        )  # fmt: skip
     told = report.predictions
     moments = data.loc[told["row"], "as_of"].to_numpy()
     fresh = told[moments >= np.datetime64(champion.data_to + evaluation.HORIZON)]
@@ -256,8 +261,9 @@ def _decide(
             seed=SEED,
         )
     return promotion.decide(
-        report.chosen, report.gain, champion=champion.version, over_champion=gain
-    )
+        report.chosen, report.gain, roc_auc=report.best.roc_auc,
+        champion=champion.version, over_champion=gain,
+    )  # fmt: skip
 
 
 def _named(report: evaluation.Report | None, data: pd.DataFrame) -> pd.DataFrame | None:

@@ -315,16 +315,44 @@ BETTER, WORSE = (
 )
 def test_the_rule_of_promotion(over_baseline, champion, over_champion, status):
     found = promotion.decide(
-        "logistic", over_baseline, champion=champion, over_champion=over_champion
+        "logistic", over_baseline, roc_auc=0.7, champion=champion, over_champion=over_champion
     )
     assert found.status == status
     assert found.reason
     assert found.champion == champion
 
 
+@pytest.mark.parametrize(
+    ("positives", "roc_auc", "lacking"),
+    [(0, None, "too few to test on"), (2, 0.9, "too few to test on"), (19, 0.7, "too few to test on"),
+     (20, 0.5, "tell who leaves"), (20, 0.7, None)],
+)  # fmt: skip
+def test_a_lower_rate_alone_is_no_better_model(positives, roc_auc, lacking):
+    """Fewer leave than before: whatever says a lower probability for all has the lower log loss."""
+    gain = replace(BETTER, positives=positives)
+    alone = promotion.decide("logistic", gain, roc_auc=roc_auc)
+    beside = promotion.decide(
+        "logistic", gain, roc_auc=roc_auc, champion="v1", over_champion=BETTER
+    )
+    if lacking is None:
+        assert (alone.status, beside.status) == ("promoted", "promoted")
+        return
+    assert (alone.status, beside.status) == ("fallback", "rejected")
+    assert lacking in alone.reason
+    assert lacking in beside.reason
+
+
+def test_churns_are_customers_that_left_not_their_dates(tmp_path):
+    """A year of 60 customers: each that left stands in up to three cut-offs."""
+    report = ml.train(company.build(tmp_path, customers=60, days=420).settings)
+    assert report.churn.status == "fallback"
+    left = int(report.churn.reason.split(": ")[1].split()[0])
+    assert left < training.MIN_POSITIVES < report.evaluation["best"]["base_rate"] * report.churn.training_rows  # fmt: skip
+
+
 def test_a_champion_that_can_no_longer_score_is_replaced():
     found = promotion.decide(
-        "logistic", BETTER, champion="v1", cannot_score="needs features that are gone"
+        "logistic", BETTER, roc_auc=0.7, champion="v1", cannot_score="needs features that are gone"
     )
     assert found.status == "promoted"
     assert "needs features that are gone" in found.reason
