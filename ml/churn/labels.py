@@ -3,13 +3,13 @@
 Label (METRICS.md §6): MRR above 0 at t and a churn movement in (t, t + 30 days].
 
 Reads: gold.fact_mrr_movements, fact_subscription_events, fact_customer_months, fact_revenue,
-fact_feature_usage, fact_api_usage, dim_date.
+fact_feature_usage, fact_api_usage, dim_date, complete_through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -205,12 +205,25 @@ def population(con: duckdb.DuckDBPyConnection, as_of: Sequence[datetime]) -> pd.
 
     Returns:
         DataFrame: customer_id, as_of, currency, mrr_minor, mrr_reporting_minor, is_end_set, and
-        `churns`, which is settled only for instants at least 30 days and `SETTLING` ago.
+        `churns`, which is settled only for instants at least 30 days before `settled_until`.
     """
     use_cutoffs(con, as_of)
     frame = con.execute(_POPULATION).df()
     frame["as_of"] = frame["as_of"].astype("datetime64[us]")
     return frame
+
+
+def settled_until(con: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
+    """The instant (aware) up to which gold's churns are final: no later than its movements are complete.
+
+    Where Stripe failed for days, or gold is old, nobody has left since, as far as gold knows: that is no label. Without
+    a word of gold about movements (Stripe is off) the clock alone tells.
+    """
+    [through] = con.execute(
+        "select min(complete_through) from gold.complete_through where source = 'stripe' and stream = 'mrr_movements'"
+    ).fetchone()
+    by_the_clock = now.astimezone(UTC) - SETTLING
+    return by_the_clock if through is None else min(by_the_clock, through.replace(tzinfo=UTC))
 
 
 def empty() -> pd.DataFrame:

@@ -109,14 +109,14 @@ def train(settings: Settings) -> TrainReport:
 
 
 def training_cutoffs(con: Any, now: datetime) -> list[datetime]:
-    """Snapshots whose label is settled by now: 30 days, and the grace of plan migrations, are over.
+    """Snapshots whose label is settled by now: their 30 days are over, and gold's movements of them final.
 
     From 30 days after the first MRR on, the newest `MAX_CUTOFFS` of them.
     """
     first = con.execute("select min(occurred_at) from gold.fact_mrr_movements").fetchone()[0]
     if first is None:
         return []
-    last = _naive(now) - evaluation.HORIZON - labels.SETTLING
+    last = _naive(labels.settled_until(con, now)) - evaluation.HORIZON
     return [
         moment.replace(tzinfo=UTC)
         for moment in snapshots(con)

@@ -76,7 +76,7 @@ def training_instants(con: duckdb.DuckDBPyConnection, now: datetime) -> list[dat
     first = con.execute("select min(occurred_at) from gold.fact_mrr_movements").fetchone()[0]
     if first is None:
         return []
-    last = _midnight(now) - STEP - labels.SETTLING
+    last = _midnight(labels.settled_until(con, now)) - STEP
     steps = [last - STEP * number for number in range(MAX_PERIODS)]
     return sorted(step for step in steps if step > first.replace(tzinfo=UTC))
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 
 import numpy as np
@@ -18,6 +18,7 @@ from ml import registry
 from ml.card import plot_calibration
 from ml.churn import drift, evaluation, fit_evaluate, labels, models, promotion, reasons, training
 from ml.features import FEATURES, features
+from ml.ltv import subscriptions
 from tests.faults.dying import killed_at
 from tests.ml import company, telco
 from warehouse.duck import connect
@@ -542,6 +543,26 @@ def test_cutoffs_are_settled(con):
     tests = training.test_cutoffs(cutoffs)
     assert {moment.day for moment in tests} == {1}
     assert all(second - first >= timedelta(days=28) for first, second in itertools.pairwise(tests))
+
+
+def test_what_is_not_in_the_warehouse_is_no_label(own):
+    """Stripe has not been synced since 21 May: by the clock the 21st of May is settled, but nobody can have left since."""
+    con = connect(own.settings.warehouse_db)
+    before = (
+        training.training_cutoffs(con, company.END),
+        subscriptions.training_instants(con, company.END),
+    )
+    assert (before[0][-1].date(), before[1][-1].date()) == (date(2025, 5, 21), date(2025, 5, 30))
+    con.execute("update gold.complete_through set complete_through = '2025-05-21'")
+    after = (
+        training.training_cutoffs(con, company.END),
+        subscriptions.training_instants(con, company.END),
+    )
+    assert (after[0][-1].date(), after[1][-1].date()) == (date(2025, 4, 21), date(2025, 4, 21))
+    # without Stripe gold says nothing of movements
+    con.execute("delete from gold.complete_through")
+    assert training.training_cutoffs(con, company.END) == before[0]
+    con.close()
 
 
 def test_the_card_tells_the_figures(trained):

@@ -219,6 +219,10 @@ def test_realised_performance_is_what_scikit_learn_says(own):
     assert decision["status"] == "promoted"
     assert decision["gain_over_baseline_low"] > 0
     assert decision["model_version"] == own.train.churn.version
+    # of the last of those 30 days Stripe has not been read yet
+    con.execute("update gold.complete_through set complete_through = '2025-05-30'")
+    _gold(con, "churn_score_performance")
+    assert con.execute("select count(*) from gold.churn_score_performance").fetchone() == (0,)
     con.close()
 
 

@@ -1,15 +1,32 @@
 -- one row per scored day and model whose 30 days are over: how well the scores of that day foretold who left.
 --
 -- Customers whose end was set already were scored 1 apart from the model and are left out. Two days are waited for the grace of
--- plan migrations.
+-- plan migrations, and until movements are complete: before, nobody seems to have left. Without Stripe the calendar alone tells.
 {{ config(materialized='table', tags=['after_ml']) }}
 
 with
 
-scores as (
+settled as (
+
+    select coalesce(min(complete_through), cast('9999-12-31' as timestamp)) as complete_through
+    from {{ ref('complete_through') }}
+    where source = 'stripe' and stream = 'mrr_movements'
+
+),
+
+scored as (
 
     select * from {{ ref('customer_churn_scores') }}
     where not is_end_already_set and {{ add_days('as_of_date', 32) }} <= {{ add_days(last_day(), 1) }}
+
+),
+
+scores as (
+
+    select scored.*
+    from scored
+    cross join settled
+    where {{ day_start(add_days('scored.as_of_date', 30)) }} <= settled.complete_through
 
 ),
 
