@@ -1,7 +1,8 @@
 """Charts in one style: lines, bars, a waterfall, a heat map, a fan of forecasts; all of them fit a phone.
 
-What isn't over yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge. Days are
-drawn as calendar days whatever the reader's time zone. A chart takes the frame of an answer and the measures to draw.
+What isn't complete yet is drawn as such: lines go on dashed to a hollow point, bars are hollow with a dashed edge,
+areas pale. Days are drawn as calendar days whatever the reader's time zone. A chart takes the frame of an answer and
+the measures to draw.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from serving.dashboards.formats import Format, Measure
 HEIGHT = 260
 # Where an axis of lines begins.
 Start = Literal["near", "zero", "log"]
-PARTIAL = "not over yet"
+PARTIAL = "not complete yet"
 _DASHES = [4, 3]
 # Text on cells of a heat map.
 _LIGHT_TEXT, _DARK_TEXT = "#ffffff", "#10151d"
@@ -196,10 +197,15 @@ def areas_by(
     long["place"] = long["series"].map({name: number for number, name in enumerate(names)})
     return (
         alt.Chart(long)
-        .mark_area(opacity=0.85)
+        .mark_area()
         .encode(
             x=_when(long),
             y=alt.Y("value:Q", axis=_axis(measure.form), title=None, stack="zero"),
+            opacity=alt.Opacity(
+                "is_complete:N",
+                legend=None,
+                scale=alt.Scale(domain=[True, False], range=[0.85, 0.35]),
+            ),
             color=_by_series(names),
             order=alt.Order("place:Q"),
             tooltip=_tooltip(has_series=True),

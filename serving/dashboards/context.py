@@ -17,6 +17,15 @@ from serving.dashboards.formats import Format, minor_units, money
 from serving.sql import Table
 from warehouse.settings import Settings
 
+#: Columns that say of which day, week or month a row is → from there to its last day.
+PERIODS = {
+    "day": pd.DateOffset(days=0),
+    "date_partition": pd.DateOffset(days=0),
+    "week_start_on": pd.DateOffset(days=6),
+    "month_start_on": pd.offsets.MonthEnd(),
+    "month": pd.offsets.MonthEnd(),
+}
+
 
 class Context:
     """One run of one page: everything it asks comes from the same version.
@@ -48,6 +57,34 @@ class Context:
     def ask(self, statement: str, *parameters: Any) -> pd.DataFrame:
         """The same as a frame that charts and tables can draw."""
         return editions.to_frame(self.table(statement, *parameters))
+
+    def course(self, statement: str, *parameters: Any, source: str | None = None) -> pd.DataFrame:
+        """The same of a table with a row a day, week or month, with `is_complete`: whether all of it is there.
+
+        Where a source has stopped, its later days are over and nearly empty: partial, and no drop (METRICS §0).
+
+        Args:
+            statement: One select with one of the columns `PERIODS`.
+            parameters: Values for `?`.
+            source: The only one that its numbers are made of; otherwise all have to be complete.
+        """
+        rows = self.ask(statement, *parameters)
+        key = next(column for column in PERIODS if column in rows)
+        last_days = pd.to_datetime(rows[key]) + PERIODS[key]
+        through = self.complete_through if source is None else self._through(source)
+        is_there = last_days <= pd.Timestamp(through) if through else False
+        is_over = rows["is_complete"].astype(bool) if "is_complete" in rows else True
+        return rows.assign(is_complete=is_there & is_over)
+
+    def _through(self, source: str) -> date | None:
+        """The last day through which every stream of a source is complete; None before the first."""
+        found = self.values(
+            "select cast(timezone(?, timezone('UTC', min(complete_through))) as date) - 1 from gold.complete_through "
+            "where source = ? and stream <> 'mrr_movements' having count(*) = count(complete_through)",
+            self.settings.reporting_timezone,
+            source,
+        )
+        return found[0] if found else None
 
     def row(self, statement: str, *parameters: Any) -> dict[str, Any]:
         """The first row as column → value; empty where there is none."""

@@ -24,7 +24,7 @@ class Period:
     Attributes:
         start: First day.
         end: Last day; never after the last one through which every source is complete.
-        until: Up to where charts go: `end`, or, where that is the newest day, on to what is not over yet.
+        until: Up to where charts go: `end`, or, where that is the newest day, on to what is not complete yet.
     """
 
     start: date

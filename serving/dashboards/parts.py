@@ -103,7 +103,7 @@ def cards(
 def last_two_months(
     context: Context, select: str, period: Period, month: str, is_complete: str, *parameters: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The newest month of the period that is over, and the one before; empty where there is none.
+    """The newest month of the period that is over and of which all is there, and the one before; empty where none is.
 
     Args:
         context: The page's.
@@ -114,9 +114,10 @@ def last_two_months(
         parameters: Values for `?` in `select`.
     """
     found = context.table(
-        f"{select} where {is_complete} and {month} <= ? order by {month} desc limit 2",
+        f"{select} where {is_complete} and {month} <= ? and last_day({month}) <= ? order by {month} desc limit 2",
         *parameters,
         period.end,
+        context.complete_through,
     )
     rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
     now, before, *_ = [*rows, {}, {}]

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from serving.dashboards import charts, customers, edition, formats, parts, server
 from serving.dashboards.context import Context
-from serving.dashboards.filters import Slice
+from serving.dashboards.filters import Period, Slice
 from serving.dashboards.formats import Measure
 from serving.dashboards.page import SECTIONS, all_pages
 from warehouse.errors import CallError, WarehouseError
@@ -52,6 +52,47 @@ def settings(tmp_path) -> Settings:
 
 
 # --- one version -----------------------------------------------------------------------------------------------------
+
+
+STOPPED = """
+insert into gold.kpi_daily values (date '2025-04-01', false);
+create table gold.complete_through as from (values ('usage', 'api_calls', timestamp '2025-04-01 22:00'),
+    ('support', 'tickets', timestamp '2025-04-02 22:00'), ('support', 'users', null),
+    ('stripe', 'events', timestamp '2025-05-02 00:00'), ('stripe', 'mrr_movements', timestamp '2025-05-01 00:00')
+) as t(source, stream, complete_through);
+create table gold.days as select day::date as day, 10 as calls
+    from generate_series(timestamp '2025-03-30', timestamp '2025-04-03', interval 1 day) as t(day);
+create table gold.months as select * from (values (date '2025-02-01', 20, true), (date '2025-03-01', 30, true),
+    (date '2025-04-01', 4, true), (date '2025-05-01', 0, false)) as t(month_start_on, calls, is_complete);
+"""
+
+
+@pytest.fixture
+def stopped(settings) -> Context:
+    """A company whose sources stopped within April, on a day in May; in Berlin days end at 22:00 UTC."""
+    folder = publish(settings, 1)
+    with duckdb.connect(str(folder / "restricted.duckdb")) as con:
+        con.execute(STOPPED)
+    return Context(settings.over(reporting_timezone="Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("source", "days"), [(None, 2), ("usage", 3), ("stripe", 5), ("support", 0), ("nothing", 0)]
+)
+def test_days_after_a_source_stopped_are_partial_and_no_drop(stopped, source, days):
+    rows = stopped.course("select * from gold.days order by day", source=source)
+    assert rows["is_complete"].tolist() == [True] * days + [False] * (5 - days)
+
+
+def test_a_month_is_complete_when_its_last_day_is_in_every_source(stopped):
+    rows = stopped.course("select * from gold.months order by month_start_on")
+    assert rows["is_complete"].tolist() == [True, True, False, False]
+    assert stopped.course("select * from gold.months where false").empty
+    period = Period(date(2025, 2, 1), date(2025, 4, 1), date.max)
+    now, before = parts.last_two_months(
+        stopped, "select * from gold.months", period, "month_start_on", "is_complete"
+    )
+    assert (now["calls"], before["calls"]) == (30, 20)
 
 
 def test_a_run_keeps_its_version_even_when_that_is_gone_and_the_next_sees_the_newest(settings):
@@ -243,7 +284,7 @@ def test_what_is_not_over_is_dashed_from_the_last_point_that_is():
         (True, True),
         (False, True),
     ]
-    assert points(chart)[-1]["value_text"] == "12 (not over yet)"
+    assert points(chart)[-1]["value_text"] == "12 (not complete yet)"
     whole = charts.lines(days([True, True]), DAY, [CALLS])
     assert not any(layer["mark"].get("strokeDash") for layer in whole.to_dict()["layer"])
 

@@ -44,7 +44,7 @@ def draw(context: Context) -> None:
         context, [SIGNUPS, NEW_PAYING, spend, cac, payback, ltv_to_cac, ACTIVATION, ONBOARDING, HOURS_TO_VALUE],
         now, before,
     )  # fmt: skip
-    months = context.ask(
+    months = context.course(
         f"{select} where a.month_start_on between ? and ? order by a.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip

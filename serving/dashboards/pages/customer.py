@@ -125,7 +125,7 @@ def _risk(context: Context, customer_id: str) -> None:
 
 
 def _course(context: Context, customer_id: str, period: Period) -> None:
-    days = context.ask(
+    days = context.course(
         "select * from gold.fact_customer_health where customer_id = ? and date_partition between ? and ? "
         "order by date_partition",
         customer_id, period.start, period.until,
@@ -161,7 +161,7 @@ def _mrr(context: Context, customer_id: str, period: Period) -> None:
     of = columns_of("fact_customer_months")
     month, currency = of("month", "Month", formats.MONTH), of("currency", "Currency", formats.TEXT)
     mrr = of("closing_mrr_reporting_minor", "MRR", context.money)
-    months = context.ask(
+    months = context.course(
         f"select * replace ({context.amounts('closing_mrr_reporting_minor')}) from gold.fact_customer_months "
         "where customer_id = ? and month between ? and ? order by month, currency",
         customer_id, period.first_month, period.until,

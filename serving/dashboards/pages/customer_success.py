@@ -57,7 +57,7 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
         ],
         now, before,
     )  # fmt: skip
-    months = context.ask(
+    months = context.course(
         f"{select} and month_start_on between ? and ? order by month_start_on",
         *where,
         period.first_month,
@@ -86,7 +86,7 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
 def _bands(context: Context, period: Period) -> None:
     band = columns_of("kpi_health_daily")
     day, count = band("day", "Day", formats.DAY), band("customers", "Customers")
-    bands = context.ask(
+    bands = context.course(
         "select * from gold.kpi_health_daily where day between ? and ? order by day, health_band",
         period.start, period.until,
     )  # fmt: skip

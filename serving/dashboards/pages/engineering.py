@@ -47,8 +47,12 @@ def draw(context: Context) -> None:
         context.row(f"{select} and day = ?", *chosen, period.before),
         formats.DAY.text(period.before),
     )  # fmt: skip
-    days = context.ask(
-        f"{select} and day between ? and ? order by day", *chosen, period.start, period.until
+    days = context.course(
+        f"{select} and day between ? and ? order by day",
+        *chosen,
+        period.start,
+        period.until,
+        source="usage",
     )
     shown: tuple[tuple[str, list[Measure], charts.Start], ...] = (
         ("Calls", [calls], "zero"),
@@ -70,9 +74,9 @@ def _endpoints(context: Context, period: Period) -> None:
     of = columns_of("kpi_endpoint_daily")
     day, endpoint = of("day", "Day", formats.DAY), of("endpoint", "Endpoint", formats.TEXT)
     p95 = of("latency_p95_ms", "p95", formats.MILLISECONDS)
-    days = context.ask(
+    days = context.course(
         "select * from gold.kpi_endpoint_daily where day between ? and ? order by day, endpoint",
-        period.start, period.until,
+        period.start, period.until, source="usage",
     )  # fmt: skip
     parts.panel(
         context, "Response time by endpoint", days, [day, endpoint, p95],

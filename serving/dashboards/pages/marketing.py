@@ -38,7 +38,7 @@ def draw(context: Context) -> None:
     parts.month_cards(
         context, [spend, clicks, signups, paying, cac, ltv, ratio, payback], now, before
     )
-    months = context.ask(
+    months = context.course(
         f"{select} where a.month_start_on between ? and ? order by a.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
@@ -70,7 +70,7 @@ def _channels(context: Context, period: Period) -> None:
         _spent("channel", "Channel", formats.TEXT),
     )
     spend = _spent("spend_amount", "Spend", context.money)
-    rows = context.ask(
+    rows = context.course(
         "select * from gold.kpi_marketing_monthly where month_start_on between ? and ? "
         "order by month_start_on, channel",
         period.first_month, period.until,
@@ -84,8 +84,10 @@ def _channels(context: Context, period: Period) -> None:
 def _last_month(context: Context, period: Period) -> None:
     rows = context.ask(
         "select * from gold.kpi_marketing_monthly where month_start_on = (select max(month_start_on) "
-        "from gold.kpi_marketing_monthly where is_complete and month_start_on <= ?) order by spend_amount desc",
+        "from gold.kpi_marketing_monthly where is_complete and month_start_on <= ? and last_day(month_start_on) <= ?) "
+        "order by spend_amount desc",
         period.end,
+        context.complete_through,
     )
     title = (
         "Channels"

@@ -71,7 +71,7 @@ def _cards(context: Context, period: Period) -> None:
 def _health(context: Context, period: Period) -> None:
     band = columns_of("kpi_health_daily")
     day, customers = band("day", "Day", formats.DAY), band("customers", "Customers")
-    bands = context.ask(
+    bands = context.course(
         "select * from gold.kpi_health_daily where day between ? and ? order by day, health_band",
         period.start, period.until,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def _revenue(context: Context, period: Period) -> None:
     month = columns_of("kpi_mrr_monthly")
     start = month("month_start_on", "Month", formats.MONTH)
     revenue = month("revenue_reporting_minor", "Net revenue", context.money)
-    months = context.ask(
+    months = context.course(
         f"select * replace ({context.amounts('revenue_reporting_minor')}) from gold.kpi_mrr_monthly "
         "where month_start_on between ? and ? order by month_start_on",
         period.first_month, period.until,
@@ -106,8 +106,10 @@ def _slices(context: Context, period: Period) -> None:
     value = by("value", "Tier", formats.TEXT)
     mrr = by("mrr_reporting_minor", "MRR", context.money)
     month = context.values(
-        "select max(month_start_on) from gold.kpi_revenue_by_dimension where is_complete and month_start_on <= ?",
+        "select max(month_start_on) from gold.kpi_revenue_by_dimension where is_complete and month_start_on <= ? "
+        "and last_day(month_start_on) <= ?",
         period.end,
+        context.complete_through,
     )[0]
     tiers = context.ask(
         f"select * replace ({context.amounts('mrr_reporting_minor')}) from gold.kpi_revenue_by_dimension "

@@ -50,7 +50,7 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
         context, f"select * from ({select})", period, "month_start_on", "is_complete", *where
     )
     parts.month_cards(context, [CALLS, ACTIVE, UNITS, ERRORS, OUR_ERRORS], now, before)
-    months = context.ask(
+    months = context.course(
         f"{select} and month_start_on between ? and ? order by month_start_on",
         *where, period.first_month, period.until,
     )  # fmt: skip
@@ -71,10 +71,11 @@ def _months(context: Context, period: Period, chosen: Slice) -> None:
 
 
 def _days(context: Context, period: Period) -> None:
-    days = context.ask(
+    days = context.course(
         "select * from gold.kpi_usage_daily where day between ? and ? order by day",
         period.start,
         period.until,
+        source="usage",
     )
     active = [
         _daily("monthly_active_customers", "MAU"),
@@ -108,9 +109,9 @@ def _weeks(context: Context, period: Period) -> None:
     of = columns_of("kpi_usage_weekly")
     week = of("week_start_on", "Week of", formats.DAY)
     producers = of("weekly_active_producers", "Weekly active producers")
-    weeks = context.ask(
+    weeks = context.course(
         "select * from gold.kpi_usage_weekly where week_start_on between ? and ? order by week_start_on",
-        period.start, period.until,
+        period.start, period.until, source="usage",
     )  # fmt: skip
     parts.panel(
         context, "Weekly active producers", weeks,
@@ -126,8 +127,10 @@ def features(context: Context, period: Period) -> None:
     rate = of("adoption_rate", "Adoption", formats.PERCENT)
     adopted = context.ask(
         "select * from gold.kpi_feature_adoption_monthly where month_start_on = (select max(month_start_on) "
-        "from gold.kpi_feature_adoption_monthly where is_complete and month_start_on <= ?) order by adoption_rate desc",
+        "from gold.kpi_feature_adoption_monthly where is_complete and month_start_on <= ? "
+        "and last_day(month_start_on) <= ?) order by adoption_rate desc",
         period.end,
+        context.complete_through,
     )
     month = formats.MONTH.text(adopted["month_start_on"].iloc[0]) if not adopted.empty else ""
     parts.panel(

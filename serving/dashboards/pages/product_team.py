@@ -40,7 +40,7 @@ def draw(context: Context) -> None:
     )
     activated = _began("activation_rate", "Activated", formats.PERCENT)
     parts.month_cards(context, [signups, activated, onboarded, hours, nps, ces], now, before)
-    months = context.ask(
+    months = context.course(
         f"{select} where b.month_start_on between ? and ? order by b.month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
@@ -77,7 +77,7 @@ def _feature(context: Context, period: Period) -> None:
         _adopted("active_customers", "Active customers"),
     )
     feature = st.selectbox("Feature", known, key="feature", bind="query-params")
-    months = context.ask(
+    months = context.course(
         "select * from gold.kpi_feature_adoption_monthly where feature_name = ? and month_start_on between ? and ? "
         "order by month_start_on",
         feature, period.first_month, period.until,

@@ -68,13 +68,13 @@ def _months(context: Context, period: Period, chosen: Slice, interval: int) -> p
     amounts = context.amounts(*MONEY)
     if chosen.dimension:
         suffix = "" if interval == 1 else f"_{interval}m"
-        return context.ask(
+        return context.course(
             f"select * replace ({amounts}), nrr{suffix} as nrr_shown, grr{suffix} as grr_shown, "
             f"logo_churn{suffix} as churn_shown from gold.kpi_revenue_by_dimension "
             "where dimension = ? and value = ? and month_start_on between ? and ? order by month_start_on",
             chosen.dimension, chosen.value, period.first_month, period.until,
         )  # fmt: skip
-    return context.ask(
+    return context.course(
         f"select m.* replace ({amounts}), r.nrr as nrr_shown, r.grr as grr_shown, r.logo_churn_rate as churn_shown "
         "from gold.kpi_mrr_monthly as m left join gold.kpi_retention_monthly as r "
         "on r.month_start_on = m.month_start_on and r.interval_months = ? "

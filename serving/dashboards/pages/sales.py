@@ -50,7 +50,7 @@ def draw(context: Context) -> None:
         now,
         before,
     )
-    months = context.ask(
+    months = context.course(
         f"{select} where month_start_on between ? and ? order by month_start_on",
         *where, period.first_month, period.until,
     )  # fmt: skip

@@ -47,14 +47,15 @@ def _of_all(context: Context, period: Period) -> None:
         ],
         now, before,
     )  # fmt: skip
-    months = context.ask(
+    months = context.course(
         "select * from gold.kpi_support_monthly where month_start_on between ? and ? order by month_start_on",
         period.first_month, period.until,
     )  # fmt: skip
-    days = context.ask(
+    days = context.course(
         "select * from gold.kpi_support_daily where day between ? and ? order by day",
         period.start,
         period.until,
+        source="support",
     )
     day, still_open = (
         _daily("day", "Day", formats.DAY),
@@ -69,7 +70,7 @@ def _of_all(context: Context, period: Period) -> None:
             [MONTH, created],
             lambda data: charts.bars(data, MONTH, [created]),
         )
-        hours = context.ask(
+        hours = context.course(
             "select month_start_on, is_complete, first_reply_minutes_median / 60 as reply_hours, "
             "resolution_minutes_median / 60 as solved_hours from gold.kpi_support_monthly "
             "where month_start_on between ? and ? order by month_start_on",
@@ -119,7 +120,7 @@ def _of_some(context: Context, period: Period, chosen: Slice) -> None:
     )
     csat = of("csat", "CSAT", formats.PERCENT)
     parts.month_cards(context, [tickets, rate, csat, of("customers", "Customers")], now, before)
-    months = context.ask(
+    months = context.course(
         f"{select} and month_start_on between ? and ? order by month_start_on",
         chosen.dimension, chosen.value, period.first_month, period.until,
     )  # fmt: skip
