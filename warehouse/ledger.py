@@ -167,9 +167,10 @@ def unfinished(settings: Settings) -> list[str]:
         return []
     with ops(settings) as con:
         rows = con.execute(
-            "select begun.layer from builds_begun as begun left join builds as ended using (layer, target) "
-            "where target = ? group by layer "
-            "having max(begun.ordinal) > coalesce(max(ended.ordinal), 0) order by layer",
+            "with begun as (select layer, max(ordinal) as at from builds_begun where target = $1 group by layer), "
+            "ended as (select layer, max(ordinal) as at from builds where target = $1 group by layer) "
+            "select layer from begun left join ended using (layer) "
+            "where begun.at > coalesce(ended.at, 0) order by layer",
             [settings.target],
         ).fetchall()
     return [layer for (layer,) in rows]
