@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -137,16 +139,18 @@ def open_ops(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 def find(settings: Settings, version: str) -> Model | None:
     """The registered model of a version, without its pipeline."""
-    return _one(settings, "where model_version = ?", [version])
+    if not settings.ops_db.exists():
+        return None
+    with _opened(settings, "reading the model registry") as con:
+        return _version(con, version)
 
 
 def champion(settings: Settings, name: str) -> Model | None:
     """The model in use: promoted or fallback, registered last."""
-    return _one(
-        settings,
-        "where model_name = ? and status <> 'rejected' order by sequence desc limit 1",
-        [name],
-    )
+    if not settings.ops_db.exists():
+        return None
+    with _opened(settings, "reading the model registry") as con:
+        return _champion(con, name)
 
 
 def decisions(ops: duckdb.DuckDBPyConnection) -> Any:
@@ -187,16 +191,17 @@ def settled(settings: Settings, name: str, version: str) -> Model | None:
 
     None: the version is new, or a file can't be used, its own or that of the model in use.
     """
-    known, in_use = find(settings, version), champion(settings, name)
-    if known is None or any(fault(settings, each) for each in (known, in_use) if each is not None):
+    if not settings.ops_db.exists():
         return None
-    return known
+    with _opened(settings, "reading the model registry") as con:
+        return _settled(con, settings, name, version)
 
 
 def register(settings: Settings, model: Model, *, now: datetime) -> Model:
     """Store a fitted model and its row, as the newest of its name.
 
-    Nothing happens if the version is there already, with a sound file and the same status.
+    Nothing happens if the version is there already, with a sound file and the same status. Looking, storing and noting
+    are one step: of two trainings at once the second finds what the first has stored.
 
     Args:
         settings: Says where models and `ops.duckdb` are.
@@ -205,34 +210,30 @@ def register(settings: Settings, model: Model, *, now: datetime) -> Model:
     """
     from dataclasses import replace
 
-    known = settled(settings, model.name, model.version)
-    if known is not None and known.status == model.status:
-        return known
-    path = settings.models_dir / f"{model.version}.skops"
-    stored = replace(model, file=path.name, sha256=_store(model.pipeline, path))
-    hit("train.model_stored", settings)
-    with hold(settings.ops_db, what="model registry", timeout=settings.lock_timeout):
-        con = open_ops(connect(settings.ops_db))
-        try:
-            con.begin()
-            con.execute("delete from ops.model_registry where model_version = ?", [stored.version])
-            con.execute(
-                """
-                insert into ops.model_registry
-                select coalesce(max(sequence), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                    $15, $16, $17
-                from ops.model_registry
-                """,
-                [
-                    stored.name, stored.version, stored.kind, stored.status, stored.reason, stored.trained_as_of,
-                    stored.data_from, stored.data_to, stored.training_rows, json.dumps(stored.features),
-                    _json(stored.metrics), _json(stored.details), code_version(), stored.seed, stored.file,
-                    stored.sha256, _naive(now),
-                ],
-            )  # fmt: skip
-            con.commit()
-        finally:
-            con.close()
+    with _opened(settings, "model registry") as con:
+        known = _settled(con, settings, model.name, model.version)
+        if known is not None and known.status == model.status:
+            return known
+        path = settings.models_dir / f"{model.version}.skops"
+        stored = replace(model, file=path.name, sha256=_store(model.pipeline, path))
+        hit("train.model_stored", settings)
+        con.begin()
+        con.execute("delete from ops.model_registry where model_version = ?", [stored.version])
+        con.execute(
+            """
+            insert into ops.model_registry
+            select coalesce(max(sequence), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                $15, $16, $17
+            from ops.model_registry
+            """,
+            [
+                stored.name, stored.version, stored.kind, stored.status, stored.reason, stored.trained_as_of,
+                stored.data_from, stored.data_to, stored.training_rows, json.dumps(stored.features),
+                _json(stored.metrics), _json(stored.details), code_version(), stored.seed, stored.file,
+                stored.sha256, _naive(now),
+            ],
+        )  # fmt: skip
+        con.commit()
     return stored
 
 
@@ -283,7 +284,7 @@ def _store(pipeline: Any, path: Path) -> str:
 
     data = skops.io.dumps(pipeline)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
@@ -292,22 +293,44 @@ def _store(pipeline: Any, path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _one(settings: Settings, clause: str, parameters: list[Any]) -> Model | None:
-    if not settings.ops_db.exists():
-        return None
-    with hold(settings.ops_db, what="reading the model registry", timeout=settings.lock_timeout):
+@contextmanager
+def _opened(settings: Settings, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with hold(settings.ops_db, what=what, timeout=settings.lock_timeout):
         con = open_ops(connect(settings.ops_db))
         try:
-            row = con.execute(
-                f"""
-                select model_name, model_version, kind, status, reason, trained_as_of, data_from, data_to,
-                    training_rows, features, metrics, details, seed, sha256, file
-                from ops.model_registry {clause}
-                """,
-                parameters,
-            ).fetchone()
+            yield con
         finally:
             con.close()
+
+
+def _version(con: duckdb.DuckDBPyConnection, version: str) -> Model | None:
+    return _one(con, "where model_version = ?", [version])
+
+
+def _champion(con: duckdb.DuckDBPyConnection, name: str) -> Model | None:
+    return _one(
+        con, "where model_name = ? and status <> 'rejected' order by sequence desc limit 1", [name]
+    )
+
+
+def _settled(
+    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, version: str
+) -> Model | None:
+    known, in_use = _version(con, version), _champion(con, name)
+    if known is None or any(fault(settings, each) for each in (known, in_use) if each is not None):
+        return None
+    return known
+
+
+def _one(con: duckdb.DuckDBPyConnection, clause: str, parameters: list[Any]) -> Model | None:
+    row = con.execute(
+        f"""
+        select model_name, model_version, kind, status, reason, trained_as_of, data_from, data_to,
+            training_rows, features, metrics, details, seed, sha256, file
+        from ops.model_registry {clause}
+        """,
+        parameters,
+    ).fetchone()
     if row is None:
         return None
     values = list(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
@@ -232,6 +233,29 @@ def test_unknown_types_are_refused_even_with_the_right_checksum(own):
     con.close()
     with pytest.raises(WarehouseError, match="unknown types"):
         ml.score(own.settings)
+
+
+def test_two_trainings_at_once_register_one_model(tmp_path, rows):
+    """Both have fitted the same before either has registered it; six rounds of four."""
+    settings = Settings.for_test(tmp_path)
+    now = datetime(2025, 1, 1, tzinfo=UTC)
+
+    def register(version):
+        model = registry.Model(
+            "churn", version, "by hand", "promoted", "by hand", now.replace(tzinfo=None), None, None, 1, [], {}, {}, 1,
+            pipeline={"rows": list(range(50_000))},
+        )  # fmt: skip
+        return registry.register(settings, model, now=now)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(6):
+            stored = list(pool.map(register, [f"churn-{number}"] * 4))
+            assert len({each.sha256 for each in stored}) == 1
+    versions = (
+        "select count(*), count(distinct model_version), max(sequence) from ops.model_registry"
+    )
+    assert rows(settings.ops_db, versions).to_numpy().tolist() == [[6, 6, 6]]
+    assert [path.suffix for path in settings.models_dir.iterdir()] == [".skops"] * 6
 
 
 @pytest.mark.parametrize("kind", [*models.EXPLAINED, models.BASELINE])
