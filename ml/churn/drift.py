@@ -1,8 +1,9 @@
 """Whether customers look as they did when the model was trained: the population stability index per feature.
 
 PSI = Σ (now - then) · ln(now / then) over ten classes of a feature's values: the deciles of the training
-rows for a number, the values themselves for text; what is missing is a class of its own. Below 0.1 is
-called stable, below 0.25 shifting, from there on shifted (the thresholds in common use).
+rows for a number, the values themselves for text; what is missing is a class of its own. Of few rows chance alone
+makes some: about (classes - 1) · (1 / rows now + 1 / rows then), which is taken off. Below 0.1 is called stable, below
+0.25 shifting, from there on shifted (the thresholds in common use).
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ def reference(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
             classes: dict[str, Any] = {"edges": edges.tolist()}
         else:
             classes = {"values": sorted(column.unique())}
-        kept[name] = classes | {"shares": _shares(column, classes).tolist()}
+        kept[name] = classes | {"shares": _shares(column, classes).tolist(), "rows": len(column)}
     return kept
 
 
 def stability(table: pd.DataFrame, kept: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """PSI of each feature against the training rows.
+    """PSI of each feature against the training rows, beyond what chance makes of so many rows; 0 at least.
 
     Returns:
         DataFrame: feature_name, psi, drift_level, ordered by feature as the model has them.
@@ -45,7 +46,9 @@ def stability(table: pd.DataFrame, kept: dict[str, dict[str, Any]]) -> pd.DataFr
     rows = []
     for name, then in kept.items():
         now, before = _shares(table[name], then), np.array(then["shares"])
-        psi = float(((now - before) * np.log(now / before)).sum())
+        raw = float(((now - before) * np.log(now / before)).sum())
+        # a model of before that was noted is taken for one of very many rows
+        psi = max(0.0, raw - _of_chance(before, len(table), then.get("rows", np.inf)))
         rows.append((name, round(psi, 6), level(psi)))
     return pd.DataFrame(rows, columns=["feature_name", "psi", "drift_level"])
 
@@ -53,6 +56,12 @@ def stability(table: pd.DataFrame, kept: dict[str, dict[str, Any]]) -> pd.DataFr
 def level(psi: float) -> str:
     """stable, shifting or shifted."""
     return "stable" if psi < SHIFTING else "shifting" if psi < SHIFTED else "shifted"
+
+
+def _of_chance(before: np.ndarray, rows: int, rows_before: float) -> float:
+    """What PSI is on the average where nothing has changed. Classes that next to nobody was in make next to none."""
+    inhabited = int((before * rows_before > 1).sum())
+    return (inhabited - 1) * (1 / max(rows, 1) + 1 / max(rows_before, 1))
 
 
 def _shares(column: pd.Series, classes: dict[str, Any]) -> np.ndarray:
