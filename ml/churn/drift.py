@@ -2,7 +2,8 @@
 
 PSI = Σ (now - then) · ln(now / then) over ten classes of a feature's values: the deciles of the training
 rows for a number, the values themselves for text; what is missing is a class of its own. Of few rows chance alone
-makes some: about (classes - 1) · (1 / rows now + 1 / rows then), which is taken off. Below 0.1 is called stable, below
+makes some: where nothing has changed PSI is spread like chi-squared · (1 / rows now + 1 / rows then), with a degree of
+freedom less than there are classes; what it stays below 19 times of 20 is taken off. Below 0.1 is called stable, below
 0.25 shifting, from there on shifted (the thresholds in common use).
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 SHIFTING, SHIFTED = 0.1, 0.25
 CLASSES = 10
@@ -59,9 +61,10 @@ def level(psi: float) -> str:
 
 
 def _of_chance(before: np.ndarray, rows: int, rows_before: float) -> float:
-    """What PSI is on the average where nothing has changed. Classes that next to nobody was in make next to none."""
+    """What PSI stays below 19 times of 20 where nothing has changed; classes that next to nobody was in don't count."""
     inhabited = int((before * rows_before > 1).sum())
-    return (inhabited - 1) * (1 / max(rows, 1) + 1 / max(rows_before, 1))
+    spread = chi2.ppf(0.95, inhabited - 1) if inhabited > 1 else 0.0
+    return float(spread * (1 / max(rows, 1) + 1 / max(rows_before, 1)))
 
 
 def _shares(column: pd.Series, classes: dict[str, Any]) -> np.ndarray:
