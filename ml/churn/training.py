@@ -9,6 +9,7 @@ Run: `warehouse train`.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from warehouse.locks import hold
 
 if TYPE_CHECKING:
     from warehouse.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SEED = 20250701
 MAX_CUTOFFS = 72  # two years of snapshots, ten days apart
@@ -153,10 +156,10 @@ def _train_churn(
         stored = registry.register(settings, again, now=now)
         write_card(settings, stored)
         return stored, stored.metrics, None, True
-    report = _evaluated(data, table, label)
+    report, why_not = _evaluated(data, table, label)
     if report is None:
         can_score = champion is not None and _cannot_score(settings, champion, data) is None
-        decision = promotion.undecided(_too_young(data), champion if can_score else None)
+        decision = promotion.undecided(why_not, champion if can_score else None)
         figures: dict[str, Any] = {
             "best": {"base_rate": float(label.mean()) if len(label) else None}
         }
@@ -194,21 +197,22 @@ def _fitted(kind: str, table: pd.DataFrame, label: pd.Series) -> Any:
 
 def _evaluated(
     data: pd.DataFrame, table: pd.DataFrame, label: pd.Series
-) -> evaluation.Report | None:
-    """The candidates out of time; None for a company too young for it."""
+) -> tuple[evaluation.Report | None, str]:
+    """The candidates out of time; or nothing, and why they could not be judged."""
     moments = [
         stamp.to_pydatetime().replace(tzinfo=UTC) for stamp in sorted(data["as_of"].unique())
     ]
     span = moments[-1] - moments[0] if moments else timedelta()
     if _leavers(data) < MIN_POSITIVES or span < MIN_HISTORY:
-        return None
+        return None, _too_young(data)
     splits = evaluation.rolling_splits(data["as_of"], test_cutoffs(moments))
     try:
-        return evaluation.evaluate(
-            table, label, splits, groups=data["customer_id"].to_numpy(), seed=SEED
-        )
-    except ValueError:
-        return None
+        groups = data["customer_id"].to_numpy()
+        return evaluation.evaluate(table, label, splits, groups=groups, seed=SEED), ""
+    except ValueError as error:
+        # no company goes without scores because of how its churns are spread
+        log.warning("churn candidates could not be judged: %s", error)
+        return None, f"candidates could not be judged: {error}; every score is the base rate"
 
 
 def _leavers(data: pd.DataFrame) -> int:

@@ -537,6 +537,17 @@ def test_a_young_company_gets_its_base_rate_flagged(tmp_path, rows):
     assert set(table["factor_1_name"]) == {"base_rate"}
 
 
+def test_what_could_not_be_judged_says_why_and_is_the_base_rate(tmp_path, monkeypatch):
+    some = company.build(tmp_path, customers=12, days=40)
+    monkeypatch.setattr(training, "MIN_POSITIVES", 0)
+    monkeypatch.setattr(training, "MIN_HISTORY", timedelta())
+    report = ml.train(some.settings)
+    assert (report.churn.kind, report.churn.status) == ("base_rate", "fallback")
+    assert report.churn.reason.startswith(
+        "candidates could not be judged: no split has enough to train on"
+    )
+
+
 def test_a_company_without_any_customer(tmp_path, rows):
     con = connect(company.build(tmp_path, customers=12, days=40).settings.warehouse_db)
     for name in company.COLUMNS:
