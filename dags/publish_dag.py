@@ -1,4 +1,4 @@
-"""`publish`: a new version of both editions, once gold and its ML tables have passed; then alerts and notebooks."""
+"""`publish`: a new version of both editions, after each scoring that passed its gate; then alerts and notebooks."""
 
 from __future__ import annotations
 

@@ -2,11 +2,12 @@
 
 Publishing asks it one question: do the newest results of every gate belong to the warehouse as it
 stands now?
-A build that is newer than a gate's run makes that run worthless. Each target has a warehouse of its own, and so builds
+A build that is newer than a gate's run makes that run worthless, and one that began and came to no end makes every
+run so, until another has ended. Each target has a warehouse of its own, and so builds
 and gates of its own; what has landed (gate raw) is the same for all.
 
-Reads and writes: `ops.duckdb`, tables builds, check_runs, check_results, publishes.
-Run: used by `warehouse.transform` (record_build), `quality.gates` and `serving.publish`; nobody
+Reads and writes: `ops.duckdb`, tables builds, builds_begun, check_runs, check_results, publishes.
+Run: used by `warehouse.transform` (record_begun, record_build), `quality.gates` and `serving.publish`; nobody
 calls it by hand.
 """
 
